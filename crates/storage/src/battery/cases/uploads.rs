@@ -1,0 +1,208 @@
+use tidegate_types::{StorageErrorKind as Kind, UploadStyle};
+
+use crate::battery::stage::{holds, refused, said, same};
+use crate::battery::{Outcome, Stage};
+use crate::{Cut, UploadRequest, UploadStart};
+
+pub(super) async fn visible_last(stage: &Stage) -> Outcome {
+    let mut upload = stage.begin("file", UploadStart::Replace).await?;
+    same("path", upload.path(), &stage.at("file")?)?;
+    same("start", &upload.starts_at(), &0)?;
+    stage.expect_absent(&*stage.alice, "file").await?;
+    let buffer = said(upload.write(b"content".to_vec()).await)?;
+    same("bytes left in the buffer", &buffer.len(), &0)?;
+    holds(buffer.capacity() >= 7, "the buffer comes back")?;
+    stage.expect_absent(&*stage.alice, "file").await?;
+    stage.expect_listed(&[]).await?;
+    same("size", &said(upload.commit().await)?, &7)?;
+    stage.expect_listed(&["file"]).await?;
+    stage.expect_content("file", b"content").await?;
+    same("size", &stage.facts("file").await?.size, &7)
+}
+
+pub(super) async fn old_file_stays(stage: &Stage) -> Outcome {
+    stage.put("file", b"old").await?;
+    let mut upload = stage.begin("file", UploadStart::Replace).await?;
+    said(upload.write(vec![b'n'; 100_000]).await)?;
+    stage.expect_content("file", b"old").await?;
+    same("cut", &said(upload.abort().await)?, &Cut::Discarded)?;
+    stage.expect_content("file", b"old").await?;
+    stage.expect_listed(&["file"]).await?;
+    let mut upload = stage.begin("file", UploadStart::Replace).await?;
+    said(upload.write(b"longer than old".to_vec()).await)?;
+    said(upload.commit().await)?;
+    stage.expect_content("file", b"longer than old").await
+}
+
+pub(super) async fn dropped(stage: &Stage) -> Outcome {
+    stage.put("old", b"old").await?;
+    for name in ["old", "new"] {
+        let mut upload = stage.begin(name, UploadStart::Replace).await?;
+        said(upload.write(b"unfinished".to_vec()).await)?;
+        drop(upload);
+    }
+    stage.await_facts("new", |size| size == Some(10)).await?;
+    stage.expect_content("old", b"old").await?;
+    stage.expect_listed(&["old"]).await?;
+    stage.expect_absent(&*stage.bob, "new").await
+}
+
+pub(super) async fn may_overwrite(stage: &Stage) -> Outcome {
+    let request = UploadRequest { may_overwrite: false, ..stage.request("file", UploadStart::Replace)? };
+    let mut late = said(stage.alice.begin_upload(&request).await)?;
+    said(late.write(b"late".to_vec()).await)?;
+    stage.put("file", b"first").await?;
+    refused(stage.alice.begin_upload(&request).await, Kind::AlreadyExists)?;
+    refused(late.commit().await, Kind::AlreadyExists)?;
+    stage.expect_content("file", b"first").await?;
+    stage.expect_listed(&["file"]).await?;
+    let in_place = UploadRequest { style: UploadStyle::InPlace, ..request };
+    refused(stage.alice.begin_upload(&in_place).await, Kind::AlreadyExists)?;
+    stage.expect_content("file", b"first").await
+}
+
+pub(super) async fn last_commit_wins(stage: &Stage) -> Outcome {
+    let mut first = stage.begin("file", UploadStart::Replace).await?;
+    let request = stage.request("file", UploadStart::Replace)?;
+    let mut second = said(stage.bob.begin_upload(&request).await)?;
+    said(first.write(b"first".to_vec()).await)?;
+    said(second.write(b"second".to_vec()).await)?;
+    said(second.commit().await)?;
+    stage.expect_content("file", b"second").await?;
+    said(first.commit().await)?;
+    stage.expect_content("file", b"first").await?;
+    stage.expect_listed(&["file"]).await
+}
+
+pub(super) async fn many_writes(stage: &Stage) -> Outcome {
+    let mut upload = stage.begin("file", UploadStart::Replace).await?;
+    let mut whole = Vec::new();
+    for (number, length) in [1_usize, 0, 70_000, 10, 32_768, 1, 32_767, 5000, 200_000].into_iter().enumerate()
+    {
+        let bytes: Vec<u8> =
+            (0..length).map(|at| u8::try_from((at * 7 + number * 31) % 251).unwrap_or_default()).collect();
+        whole.extend_from_slice(&bytes);
+        said(upload.write(bytes).await)?;
+    }
+    same("size", &said(upload.commit().await)?, &(whole.len() as u64))?;
+    holds(stage.get("file").await? == whole, "every byte arrived in its place")
+}
+
+pub(super) async fn places(stage: &Stage) -> Outcome {
+    said(stage.alice.make_directory(&stage.at("dir")?).await)?;
+    stage.put("file", b"x").await?;
+    for start in [UploadStart::Replace, UploadStart::At(1), UploadStart::Append] {
+        for style in [UploadStyle::Atomic, UploadStyle::InPlace] {
+            let begin = async |name| {
+                let request = UploadRequest { style, ..stage.request(name, start)? };
+                Ok::<_, String>(stage.alice.begin_upload(&request).await)
+            };
+            refused(begin("dir").await?, Kind::IsADirectory)?;
+            refused(begin("missing/file").await?, Kind::NotFound)?;
+            refused(begin("file/below").await?, Kind::NotADirectory)?;
+        }
+    }
+    stage.expect_listed(&["dir", "file"]).await
+}
+
+pub(super) async fn appending(stage: &Stage) -> Outcome {
+    let mut upload = stage.begin("file", UploadStart::Append).await?;
+    said(upload.write(b"one".to_vec()).await)?;
+    stage.expect_absent(&*stage.bob, "file").await?;
+    said(upload.commit().await)?;
+    let mut upload = stage.begin("file", UploadStart::Append).await?;
+    same("start", &upload.starts_at(), &3)?;
+    said(upload.write(b"two".to_vec()).await)?;
+    same("size", &said(upload.commit().await)?, &6)?;
+    stage.expect_content("file", b"onetwo").await?;
+    let request = UploadRequest { may_append: false, ..stage.request("file", UploadStart::Append)? };
+    refused(stage.alice.begin_upload(&request).await, Kind::PermissionDenied)?;
+    let request = UploadRequest { start: UploadStart::At(1), ..request };
+    refused(stage.alice.begin_upload(&request).await, Kind::PermissionDenied)?;
+    stage.expect_content("file", b"onetwo").await
+}
+
+pub(super) async fn offsets(stage: &Stage) -> Outcome {
+    stage.put("file", b"abcdefghijkl").await?;
+    let mut upload = stage.begin("file", UploadStart::At(4)).await?;
+    same("start", &upload.starts_at(), &4)?;
+    said(upload.write(b"ZZ".to_vec()).await)?;
+    same("size", &said(upload.commit().await)?, &12)?;
+    stage.expect_content("file", b"abcdZZghijkl").await?;
+    let mut upload = stage.begin("file", UploadStart::At(12)).await?;
+    said(upload.write(b"end".to_vec()).await)?;
+    same("cut", &said(upload.abort().await)?, &Cut::InPlace)?;
+    stage.expect_content("file", b"abcdZZghijklend").await?;
+    let past = stage.request("file", UploadStart::At(16))?;
+    refused(stage.alice.begin_upload(&past).await, Kind::BadOffset)?;
+    let missing = stage.request("missing", UploadStart::At(1))?;
+    refused(stage.alice.begin_upload(&missing).await, Kind::BadOffset)?;
+    stage.expect_listed(&["file"]).await
+}
+
+pub(super) async fn unique(stage: &Stage) -> Outcome {
+    stage.put("name", b"taken").await?;
+    let mut names = Vec::new();
+    let mut first = stage.begin("name", UploadStart::Unique).await?;
+    let mut second = stage.begin("name", UploadStart::Unique).await?;
+    holds(first.path() != second.path(), "two under way have two names")?;
+    for (upload, content) in [(&mut first, "1"), (&mut second, "2")] {
+        holds(upload.path() != &stage.at("name")?, "a name that is taken is not chosen")?;
+        names.push(upload.path().file_name().unwrap_or_default().escape_ascii().to_string());
+        said(upload.write(content.as_bytes().to_vec()).await)?;
+    }
+    said(second.commit().await)?;
+    said(first.commit().await)?;
+    let third = stage.begin("name", UploadStart::Unique).await?;
+    let third_name = third.path().file_name().unwrap_or_default().escape_ascii().to_string();
+    said(third.commit().await)?;
+    let mut all: Vec<&str> = names.iter().map(String::as_str).chain(["name", &third_name]).collect();
+    all.sort_unstable();
+    stage.expect_listed(&all).await?;
+    stage.expect_content("name", b"taken").await?;
+    for (name, content) in names.iter().zip(["1", "2"]) {
+        stage.expect_content(name, content.as_bytes()).await?;
+    }
+    let below = stage.begin(".", UploadStart::Unique).await?;
+    same("the directory of a name chosen for a directory", &below.path().parent(), stage.top())
+}
+
+pub(super) async fn in_place(stage: &Stage) -> Outcome {
+    stage.put("file", b"old content").await?;
+    let before = stage.facts("file").await?.unique;
+    let request =
+        UploadRequest { style: UploadStyle::InPlace, ..stage.request("file", UploadStart::Replace)? };
+    let mut upload = said(stage.alice.begin_upload(&request).await)?;
+    same("size at once", &stage.facts("file").await?.size, &0)?;
+    said(upload.write(b"new".to_vec()).await)?;
+    said(upload.commit().await)?;
+    stage.expect_content("file", b"new").await?;
+    same("identity", &stage.facts("file").await?.unique, &before)?;
+    let mut upload = said(stage.alice.begin_upload(&request).await)?;
+    said(upload.write(b"cut".to_vec()).await)?;
+    same("cut", &said(upload.abort().await)?, &Cut::InPlace)?;
+    stage.expect_content("file", b"cut").await?;
+    let fresh = UploadRequest { path: stage.at("fresh")?, ..request };
+    let upload = said(stage.alice.begin_upload(&fresh).await)?;
+    stage.expect_listed(&["file", "fresh"]).await?;
+    same("size", &said(upload.commit().await)?, &0)
+}
+
+pub(super) async fn takeover(stage: &Stage) -> Outcome {
+    stage.put("file", b"0123").await?;
+    let append = stage.request("file", UploadStart::Append)?;
+    let mut stale = said(stage.alice.begin_upload(&append).await)?;
+    said(stale.write(vec![b's'; 100_000]).await)?;
+    refused(stage.bob.begin_upload(&append).await, Kind::Busy)?;
+    refused(stage.anonymous.begin_upload(&append).await, Kind::Busy)?;
+    let at = UploadRequest { start: UploadStart::At(4), ..append.clone() };
+    let mut newer = said(stage.alice_again.begin_upload(&at).await)?;
+    refused(stale.write(b"more".to_vec()).await, Kind::Superseded)?;
+    refused(stale.write(vec![b's'; 100_000]).await, Kind::Superseded)?;
+    refused(stale.commit().await, Kind::Superseded)?;
+    said(newer.write(b"newer".to_vec()).await)?;
+    refused(stage.bob.begin_upload(&append).await, Kind::Busy)?;
+    said(newer.commit().await)?;
+    holds(stage.get("file").await?.starts_with(b"0123newerss"), "the newer session's bytes stand")?;
+    said(said(stage.bob.begin_upload(&append).await)?.commit().await.map(drop))
+}
