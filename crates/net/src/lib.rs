@@ -1,0 +1,33 @@
+//! Sockets, passive ports, lingering refusals, kernel copy.
+//!
+//! This room knows TCP and files as descriptors; it never knows what a 421 is or who may enter. The words of a refusal and the
+//! decision come from the caller ([`Doorman`]).
+
+mod active;
+mod address;
+mod clock;
+mod copy;
+mod data;
+mod descriptors;
+mod doorway;
+mod listener;
+mod passive;
+mod passive_address;
+#[cfg(test)]
+mod testing;
+
+pub use active::connect_active;
+pub use address::normalize_socket_address;
+pub use copy::{
+    COPY_BUFFER_BYTES, CopyError, ReceiveEnd, Received, SendEnd, Sent, receive_file, receive_file_step,
+    send_file, send_file_step,
+};
+pub use data::{finish, has_ended, prepare_data, shutdown_both, shutdown_write};
+pub use descriptors::raise_descriptor_limit;
+pub use doorway::{
+    Caller, Doorman, Doorway, DoorwayCounts, LINGER_DROPPED_BYTES_MAX, LINGER_PLACES, LINGER_TIME,
+    LingerHandle, Verdict,
+};
+pub use listener::{BindError, Listener, prepare_control};
+pub use passive::{LeaseError, PassiveListener, PassivePorts, PortChoice};
+pub use passive_address::PassiveAddress;
