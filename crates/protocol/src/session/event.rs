@@ -1,0 +1,139 @@
+use core::net::IpAddr;
+
+use alloc::vec::Vec;
+use tidegate_types::{
+    Cut, Entry, Metadata, Moment, Profile, Refusal, StorageErrorKind, Timestamp, VirtualPath,
+};
+
+/// Ties an answer to the action that asked for it; a stale answer is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct RequestId(pub u32);
+
+/// What happened, told to the session by the shell, one at a time and in order.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The connection was admitted; the greeting is due.
+    Opened,
+    /// A line arrived, without its end and with Telnet bytes already stripped.
+    Line(&'a [u8]),
+    /// A line was longer than allowed and was thrown away up to its end (DESIGN §6.5).
+    LineTooLong,
+    /// 64 KiB arrived without a line end: this is not FTP.
+    LineEndless,
+    /// Answers [`Action::CheckLogin`](super::Action::CheckLogin).
+    LoginAnswered(RequestId, LoginAnswer),
+    /// Answers [`Action::AskGate`](super::Action::AskGate); the shell holds the permit.
+    GateAnswered(RequestId, Result<(), Refusal>),
+    /// Answers [`Action::Storage`](super::Action::Storage); the shell holds what was opened.
+    StorageAnswered(RequestId, Result<StorageDone, StorageErrorKind>),
+    /// Answers [`Action::OpenPassive`](super::Action::OpenPassive).
+    PassiveOpened(RequestId, Result<PassiveEnd, PassiveError>),
+    /// The data connection of the running transfer stands.
+    DataOpened,
+    /// Answers [`Action::AskProgress`](super::Action::AskProgress), at once.
+    Progress(Progress),
+    /// The running transfer is over: bytes sent or committed, or whatever stopped it.
+    TransferEnded(TransferEnd),
+    /// Time has passed; due deadlines fire. Sent when [`next_deadline`](super::ServerSession::next_deadline) is reached.
+    Tick,
+    /// The server shuts down: say 421 at the next safe point.
+    DrainRequested {
+        /// When a client should come back, in seconds, at least 1.
+        retry_after_secs: u32,
+    },
+    /// The drain has run out of time: cut what still runs.
+    DrainExpired,
+    /// The client closed its side of the control connection.
+    PeerClosed,
+}
+
+/// What came of a name and a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoginAnswer {
+    /// They are right, and the home is open.
+    Accepted(Profile),
+    /// They are wrong.
+    Denied,
+    /// They may be right, but the home cannot be opened or the check cannot be made now.
+    Unavailable,
+}
+
+/// What storage did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageDone {
+    /// It is done, nothing to tell.
+    Done,
+    /// The facts asked for.
+    Metadata(Metadata),
+    /// A file is open for download; the shell holds it.
+    Download {
+        /// Its whole size in bytes.
+        size: u64,
+    },
+    /// An upload is open; the shell holds it.
+    Upload {
+        /// The target, with the name that was chosen for STOU.
+        path: VirtualPath,
+    },
+    /// A directory, or one file as its only entry, is open for listing; the shell holds it.
+    Listing {
+        /// Whether it is one file.
+        single: bool,
+    },
+    /// The first entries of a directory, for STAT.
+    Entries {
+        /// The directory itself, or the file when it is one.
+        about: Metadata,
+        /// What it holds; empty for a file.
+        entries: Vec<Entry>,
+        /// Whether there are more.
+        truncated: bool,
+        /// The wall-clock time, which decides how times are written.
+        now: Timestamp,
+    },
+}
+
+/// Where the client shall connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassiveEnd {
+    /// The address to tell; for EPSV only the port matters.
+    pub address: IpAddr,
+    /// The leased port.
+    pub port: u16,
+}
+
+/// Why there is no passive port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassiveError {
+    /// All ports of the range are leased.
+    NoFreePort,
+    /// The system refused to listen.
+    Failed,
+}
+
+/// How far the running transfer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes moved over the data connection so far.
+    pub bytes: u64,
+    /// When the last of them moved, or the data connection opened; `now` while a finished upload is being committed.
+    pub last_at: Moment,
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferEnd {
+    /// Everything was sent, or received and committed.
+    Completed {
+        /// Bytes moved over the data connection.
+        bytes: u64,
+    },
+    /// The data connection never opened.
+    NoConnection,
+    /// The data connection broke.
+    ConnectionLost(Option<Cut>),
+    /// It was aborted as asked.
+    Aborted(Option<Cut>),
+    /// Storage failed.
+    StorageFailed(StorageErrorKind, Option<Cut>),
+}

@@ -1,0 +1,111 @@
+use alloc::vec::Vec;
+
+use tidegate_types::{Cause, Moment, Refusal, VirtualPath};
+
+use super::phase::{Parameters, Phase};
+use super::timers::Deadline;
+use super::{Action, Actions, LoginAnswer, RequestId, Secret, ServerSession};
+use crate::reply::{self, Reason};
+
+/// Failed logins in one session before it is sent away (PROTOCOL A13).
+const LOGINS_DENIED_MAX: u8 = 3;
+/// The longest user name, in bytes (PROTOCOL A16).
+const USER_BYTES_MAX: usize = 256;
+/// The longest password.
+const PASSWORD_BYTES_MAX: usize = 1024;
+
+impl ServerSession {
+    /// USER: the same 331 for every name. While somebody is logged in it starts from scratch (DESIGN §6.6).
+    pub(super) fn user(&mut self, name: &[u8], now: Moment, out: &mut Actions) {
+        if name.len() > USER_BYTES_MAX {
+            return reply::write(&mut out.wire, Reason::Syntax);
+        }
+        if self.profile.is_some() {
+            self.log_out(now, out);
+        }
+        self.phase = Phase::NeedPassword { user: name.to_vec() };
+        reply::write(&mut out.wire, Reason::LoginPassword);
+    }
+
+    /// PASS: 503 without USER, also for somebody who is logged in already.
+    pub(super) fn pass(&mut self, password: &[u8], out: &mut Actions) {
+        let Phase::NeedPassword { user } = &mut self.phase else {
+            return reply::write(&mut out.wire, Reason::NeedUser);
+        };
+        if password.len() > PASSWORD_BYTES_MAX {
+            return reply::write(&mut out.wire, Reason::Syntax);
+        }
+        let user = core::mem::take(user);
+        let request = self.next_request();
+        self.phase = Phase::Checking { request };
+        out.push(Action::CheckLogin { request, user, password: Secret::new(Vec::from(password)) });
+    }
+
+    /// REIN: back to the state after the greeting.
+    pub(super) fn rein(&mut self, now: Moment, out: &mut Actions) {
+        self.log_out(now, out);
+        reply::write(&mut out.wire, Reason::Reinitialised);
+    }
+
+    pub(super) fn login_answered(&mut self, request: RequestId, answer: LoginAnswer, out: &mut Actions) {
+        if !matches!(self.phase, Phase::Checking { request: awaited } if awaited == request) {
+            return;
+        }
+        match answer {
+            LoginAnswer::Accepted(profile) => {
+                let request = self.next_request();
+                let account = profile.account.clone();
+                out.push(Action::AskGate { request, account, connections_max: profile.connections_max });
+                self.phase = Phase::Entering { request, profile };
+            }
+            LoginAnswer::Denied => {
+                self.phase = Phase::NeedUser;
+                self.logins_denied = self.logins_denied.saturating_add(1);
+                if self.logins_denied >= LOGINS_DENIED_MAX {
+                    let cause = Cause::LoginFailures;
+                    return self.refuse(Refusal { cause, in_use: 0, limit: 0, retry_after_secs: 1 }, out);
+                }
+                reply::write(&mut out.wire, Reason::LoginDenied);
+            }
+            LoginAnswer::Unavailable => {
+                self.phase = Phase::NeedUser;
+                reply::write(&mut out.wire, Reason::LoginUnavailable);
+            }
+        }
+    }
+
+    pub(super) fn gate_answered(
+        &mut self,
+        request: RequestId,
+        answer: Result<(), Refusal>,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        if !matches!(&self.phase, Phase::Entering { request: awaited, .. } if *awaited == request) {
+            return;
+        }
+        if let Err(refusal) = answer {
+            return self.refuse(refusal, out);
+        }
+        if let Phase::Entering { profile, .. } = core::mem::replace(&mut self.phase, Phase::Ready) {
+            self.profile = Some(profile);
+        }
+        self.logins_denied = 0;
+        self.timers.disarm(Deadline::Login);
+        self.become_ready(now);
+        reply::write(&mut out.wire, Reason::LoginDone);
+    }
+
+    /// Forgets everything the client has set and who it was.
+    fn log_out(&mut self, now: Moment, out: &mut Actions) {
+        self.close_route(out);
+        self.parameters = Parameters::default();
+        self.cwd = VirtualPath::root();
+        self.phase = Phase::NeedUser;
+        self.timers.disarm(Deadline::Idle);
+        if self.profile.take().is_some() {
+            out.push(Action::Logout);
+            self.timers.arm(Deadline::Login, now + self.settings.timeouts.login);
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The server's session machine: one client's dialogue, from the greeting to the last line (RFC 959 §5.4, §6).
+//!
+//! The shell tells it what happened ([`Event`]) and when, and performs what it returns ([`Actions`]): reply bytes first,
+//! then actions in order. The machine owns its deadlines: the shell wakes it at [`ServerSession::next_deadline`].
+
+mod action;
+mod event;
+mod files;
+mod info;
+mod login;
+mod phase;
+mod queue;
+mod run;
+mod timers;
+mod transfer;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use tidegate_types::{Cause, Moment, Profile, Refusal, VirtualPath};
+
+use self::phase::{CutReason, Parameters, Phase};
+use self::queue::Queue;
+use self::timers::{Deadline, Timers};
+use crate::reply::{self, Reason};
+
+pub use action::{Action, Actions, CloseReason, DataRoute, Job, Secret, StorageRequest, TransferPlan};
+pub use event::{
+    Event, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId, StorageDone, TransferEnd,
+};
+
+/// The longest line before login, in bytes without its end.
+const LINE_BYTES_MAX_BEFORE_LOGIN: usize = 4096;
+/// The longest line after login.
+const LINE_BYTES_MAX: usize = 8192;
+
+/// What a session needs to know from the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The text of the 220 greeting; never names the version.
+    pub greeting: String,
+    /// The deadlines.
+    pub timeouts: Timeouts,
+}
+
+/// How long a session waits for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// From the greeting to the login.
+    pub login: Duration,
+    /// Between two commands.
+    pub idle: Duration,
+    /// For the data connection to open.
+    pub data_open: Duration,
+    /// Without a byte on the data connection.
+    pub data_stall: Duration,
+}
+
+/// For storage or a passive port to answer; not in the configuration, since no operator would want it near.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// From PASV or EPSV to the transfer command: a leased port must not lie idle for the whole idle time (PROTOCOL A22).
+const LEASE_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// One client's session: what it said, who it is, what it waits for.
+#[derive(Debug)]
+pub struct ServerSession {
+    settings: Arc<Settings>,
+    peer: IpAddr,
+    phase: Phase,
+    profile: Option<Profile>,
+    cwd: VirtualPath,
+    parameters: Parameters,
+    queue: Queue,
+    timers: Timers,
+    last_request: u32,
+    logins_denied: u8,
+    verbs_unknown: u8,
+    draining: Option<u32>,
+    peer_closed: bool,
+}
+
+impl ServerSession {
+    /// Returns a session of a client at `peer` (normalised: never an IPv4-mapped IPv6 address).
+    pub fn new(settings: Arc<Settings>, peer: IpAddr) -> Self {
+        Self {
+            settings,
+            peer,
+            phase: Phase::Greeting,
+            profile: None,
+            cwd: VirtualPath::root(),
+            parameters: Parameters::default(),
+            queue: Queue::default(),
+            timers: Timers::default(),
+            last_request: 0,
+            logins_denied: 0,
+            verbs_unknown: 0,
+            draining: None,
+            peer_closed: false,
+        }
+    }
+
+    /// Takes one event and appends what the shell must do to `out`. Pure: same history, same actions.
+    pub fn handle(&mut self, event: Event<'_>, now: Moment, out: &mut Actions) {
+        if matches!(self.phase, Phase::Closing) {
+            return;
+        }
+        self.take(event, now, out);
+        self.go_on(now, out);
+        #[cfg(debug_assertions)]
+        self.check();
+    }
+
+    /// Returns when [`Event::Tick`] is due at the latest; `None` once the session is closing.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.timers.next()
+    }
+
+    /// Returns whether the next line may be taken; when not, the shell leaves lines in its `LineReader` (and so the
+    /// bytes in the socket), but while a transfer runs still looks there for ABOR and STAT by
+    /// [`take_urgent`](crate::line::LineReader::take_urgent).
+    pub fn wants_lines(&self) -> bool {
+        self.queue.has_room() && !matches!(self.phase, Phase::Closing)
+    }
+
+    /// Returns how long a line may be now, in bytes without its end: 4 KiB before login, 8 KiB after (DESIGN §6.5).
+    pub fn line_bytes_max(&self) -> usize {
+        if self.profile.is_some() { LINE_BYTES_MAX } else { LINE_BYTES_MAX_BEFORE_LOGIN }
+    }
+
+    /// Returns whether a transfer is under way (from `BeginTransfer` to `TransferEnded`).
+    pub fn is_transferring(&self) -> bool {
+        matches!(self.phase, Phase::Transferring(_))
+    }
+
+    /// Returns who is logged in.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
+    fn take(&mut self, event: Event<'_>, now: Moment, out: &mut Actions) {
+        match event {
+            Event::Opened if matches!(self.phase, Phase::Greeting) => self.greet(now, out),
+            Event::Opened => {}
+            Event::Line(line) => self.take_line(line, now, out),
+            Event::LineTooLong if self.is_busy() || !self.queue.is_empty() => self.queue.push_too_long(),
+            Event::LineTooLong => reply::write(&mut out.wire, Reason::LineTooLong),
+            Event::LineEndless => self.not_ftp(out),
+            Event::LoginAnswered(request, answer) => self.login_answered(request, answer, out),
+            Event::GateAnswered(request, answer) => self.gate_answered(request, answer, now, out),
+            Event::StorageAnswered(request, answer) => self.storage_answered(request, answer, now, out),
+            Event::PassiveOpened(request, answer) => self.passive_opened(request, answer, now, out),
+            Event::DataOpened => self.data_opened(now),
+            Event::Progress(progress) => self.progress(progress, now, out),
+            Event::TransferEnded(end) => self.transfer_ended(end, now, out),
+            Event::Tick => self.tick(now, out),
+            Event::DrainRequested { retry_after_secs } => self.draining = Some(retry_after_secs.max(1)),
+            Event::DrainExpired => self.drain_expired(now, out),
+            Event::PeerClosed => self.peer_closed(now, out),
+        }
+    }
+
+    /// Runs what waits, as far as nothing is under way, and leaves at a safe point when it is time to.
+    fn go_on(&mut self, now: Moment, out: &mut Actions) {
+        loop {
+            if self.is_busy() || matches!(self.phase, Phase::Closing) {
+                return;
+            }
+            if let Some(retry_after_secs) = self.draining {
+                return self
+                    .refuse(Refusal { cause: Cause::Draining, in_use: 0, limit: 0, retry_after_secs }, out);
+            }
+            match self.queue.pop() {
+                Some(item) => self.run_queued(item, now, out),
+                None if self.peer_closed => return self.close(CloseReason::PeerClosed, out),
+                None => return,
+            }
+        }
+    }
+
+    /// Returns whether a command is under way, so that the next one has to wait.
+    fn is_busy(&self) -> bool {
+        match self.phase {
+            Phase::Greeting
+            | Phase::Checking { .. }
+            | Phase::Entering { .. }
+            | Phase::Asking { .. }
+            | Phase::Transferring(_) => true,
+            Phase::NeedUser | Phase::NeedPassword { .. } | Phase::Ready | Phase::Closing => false,
+        }
+    }
+
+    fn greet(&mut self, now: Moment, out: &mut Actions) {
+        reply::write_with(&mut out.wire, Reason::Ready, &[self.settings.greeting.as_bytes()]);
+        self.phase = Phase::NeedUser;
+        self.timers.arm(Deadline::Login, now + self.settings.timeouts.login);
+    }
+
+    fn tick(&mut self, now: Moment, out: &mut Actions) {
+        while let Some(due) = self.timers.pop_due(now) {
+            match due {
+                Deadline::Login => return self.refuse(timed_out(Cause::LoginTimeout), out),
+                Deadline::Idle => return self.refuse(timed_out(Cause::Idle), out),
+                Deadline::Answer => self.answer_overdue(now, out),
+                Deadline::DataOpen => self.cut(CutReason::NotOpened, now, out),
+                Deadline::DataStall => self.ask_if_stalled(now, out),
+                Deadline::Lease => self.close_route(out),
+            }
+        }
+    }
+
+    /// Back to waiting for a command of somebody who is logged in.
+    fn become_ready(&mut self, now: Moment) {
+        self.phase = Phase::Ready;
+        self.timers.disarm(Deadline::Answer);
+        self.timers.disarm(Deadline::DataOpen);
+        self.timers.disarm(Deadline::DataStall);
+        self.timers.arm(Deadline::Idle, now + self.settings.timeouts.idle);
+    }
+
+    /// The client will say no more. What it said before is still answered; a transfer is cut, as RFC 959 §4.1.1 wants
+    /// for an unexpected close, unless the client had said QUIT.
+    fn peer_closed(&mut self, now: Moment, out: &mut Actions) {
+        self.peer_closed = true;
+        if !self.queue.has_quit() {
+            self.cut(CutReason::PeerGone, now, out);
+        }
+    }
+
+    fn drain_expired(&mut self, now: Moment, out: &mut Actions) {
+        let retry_after_secs = *self.draining.get_or_insert(1);
+        if self.is_transferring() {
+            self.cut(CutReason::Drained, now, out);
+        } else {
+            self.refuse(Refusal { cause: Cause::Draining, in_use: 0, limit: 0, retry_after_secs }, out);
+        }
+    }
+
+    fn not_ftp(&mut self, out: &mut Actions) {
+        reply::write(&mut out.wire, Reason::NotFtp);
+        self.close(CloseReason::NotFtp, out);
+    }
+
+    /// Says 421 and closes.
+    fn refuse(&mut self, refusal: Refusal, out: &mut Actions) {
+        reply::refusal_line(&refusal, &mut out.wire);
+        self.close(CloseReason::Refused(refusal.cause), out);
+    }
+
+    fn close(&mut self, reason: CloseReason, out: &mut Actions) {
+        self.phase = Phase::Closing;
+        self.queue = Queue::default();
+        self.timers = Timers::default();
+        out.push(Action::Close(reason));
+    }
+
+    fn next_request(&mut self) -> RequestId {
+        self.last_request = self.last_request.wrapping_add(1);
+        RequestId(self.last_request)
+    }
+
+    /// The invariants that hold between two events.
+    #[cfg(debug_assertions)]
+    fn check(&self) {
+        self.queue.check();
+        let logged_in = matches!(self.phase, Phase::Ready | Phase::Asking { .. } | Phase::Transferring(_));
+        if !matches!(self.phase, Phase::Closing) {
+            debug_assert_eq!(logged_in, self.profile.is_some());
+            debug_assert!(
+                matches!(self.phase, Phase::Greeting) || self.timers.next().is_some(),
+                "no deadline is armed"
+            );
+            debug_assert!(self.is_busy() || self.queue.is_empty(), "a command waits for nothing");
+        }
+    }
+}
+
+/// Returns the refusal of a session that said nothing for too long: it may come back at once.
+const fn timed_out(cause: Cause) -> Refusal {
+    Refusal { cause, in_use: 0, limit: 0, retry_after_secs: 1 }
+}
+
+/// Returns whether `line` is the command `verb`, whatever its case and argument.
+fn is_verb(line: &[u8], verb: &[u8]) -> bool {
+    crate::command::verb_of(line).0.eq_ignore_ascii_case(verb)
+}
+
+#[cfg(test)]
+mod tests;
