@@ -1,0 +1,90 @@
+//! Turns a plan into the rooms it names: this is the only place that knows a concrete storage.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tidegate_accounts::{Account, Accounts, Anonymous};
+use tidegate_server::{Limits, ListenerConfig, PassiveAddress, PortChoice, ServerConfig, Timeouts};
+use tidegate_storage::Backend;
+use tidegate_storage_local::{Durability, LocalBackend, Options};
+
+use crate::config;
+use crate::plan::{PlannedListener, ServePlan};
+
+/// Returns what the server needs to start.
+pub fn assemble(plan: &ServePlan) -> anyhow::Result<(ServerConfig, Arc<dyn Backend>)> {
+    let server = ServerConfig {
+        listeners: plan.listeners.iter().map(listener).collect(),
+        greeting: plan.greeting.clone(),
+        timeouts: Timeouts {
+            login: plan.timeouts.login,
+            idle: plan.timeouts.idle,
+            data_open: plan.timeouts.data_open,
+            data_stall: plan.timeouts.data_stall,
+        },
+        limits: Limits {
+            connections: plan.connections,
+            connections_per_address: plan.connections_per_address,
+        },
+        accounts: accounts(plan)?,
+    };
+    let options = Options {
+        durability: durability(plan.durability),
+        keep_partial: plan.keep_partial,
+        ..Options::default()
+    };
+    let backend = LocalBackend::new(options).context("cannot serve files of this machine")?;
+    Ok((server, Arc::new(backend)))
+}
+
+fn listener(planned: &PlannedListener) -> ListenerConfig {
+    ListenerConfig {
+        address: planned.address,
+        passive_ports: planned
+            .passive_ports
+            .map_or(PortChoice::Free, |range| PortChoice::Range(range.low..=range.high)),
+        passive_address: match &planned.passive_address {
+            config::PassiveAddress::Auto => PassiveAddress::auto(),
+            config::PassiveAddress::Fixed(address) => PassiveAddress::fixed((*address).into()),
+            config::PassiveAddress::Host(name) => PassiveAddress::host(name.clone()),
+        },
+    }
+}
+
+fn accounts(plan: &ServePlan) -> anyhow::Result<Accounts> {
+    let mut accounts = Vec::with_capacity(plan.accounts.len());
+    for planned in &plan.accounts {
+        accounts.push(Account {
+            name: planned.name.clone(),
+            password_hash: planned.password_hash.reveal().to_owned(),
+            home: home(&planned.home)?,
+            rights: planned.rights,
+            max_connections: planned.max_connections,
+            upload: planned.upload,
+        });
+    }
+    let anonymous = match &plan.anonymous {
+        None => None,
+        Some(planned) => Some(Anonymous {
+            home: home(&planned.home)?,
+            rights: planned.rights,
+            max_connections: planned.max_connections,
+        }),
+    };
+    Accounts::new(accounts, anonymous).context("the accounts cannot be used")
+}
+
+fn home(path: &std::path::Path) -> anyhow::Result<String> {
+    match path.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => bail!("the folder {} has a name that is not UTF-8: rename it", path.display()),
+    }
+}
+
+fn durability(planned: config::Durability) -> Durability {
+    match planned {
+        config::Durability::Full => Durability::Full,
+        config::Durability::File => Durability::File,
+        config::Durability::None => Durability::None,
+    }
+}

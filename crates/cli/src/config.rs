@@ -1,0 +1,266 @@
+//! The configuration file: read along the table of keys, every error with file, line, key, expectation and hint.
+
+mod check;
+mod duration;
+mod problem;
+mod reader;
+mod secret;
+mod source;
+mod value;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tidegate_types::{Rights, UploadStyle};
+use toml::de::DeTable;
+
+pub use check::{DESCRIPTORS_KEPT, DESCRIPTORS_PER_CONNECTION, Facts, PathKind, connections_for};
+pub use duration::show as show_duration;
+pub use problem::{Drawing, Problem, Problems};
+pub use reader::{Effective, Origin, Setting};
+pub use secret::Secret;
+pub use source::{Source, SourceError};
+pub use value::{Durability, ListenAddress, ListenerTls, LogFormat, PassiveAddress, PortRange, Value};
+
+use reader::{Reader, Section};
+
+/// Everything a configuration file says, defaults filled in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Home of accounts that name none.
+    pub root: Option<Setting<PathBuf>>,
+    /// The text of the 220.
+    pub greeting: String,
+    /// What is synced before 226.
+    pub durability: Durability,
+    /// Where clients connect; at least one.
+    pub listeners: Vec<Listener>,
+    /// Whether the listeners stand in the file.
+    pub has_listeners: bool,
+    /// Who may log in.
+    pub accounts: Vec<Account>,
+    /// What anonymous may do.
+    pub anonymous: Anonymous,
+    /// Most connections in all; `None`: derived from the descriptor limit.
+    pub connections: Option<Setting<u32>>,
+    /// Most connections of one address; `None`: no such limit.
+    pub connections_per_address: Option<Setting<u32>>,
+    /// Whether cut uploads of new files are kept.
+    pub keep_partial: bool,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// Every value in force, in the order of the table of keys.
+    pub effective: Vec<Effective>,
+}
+
+/// One `[[listener]]`.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name for people, such as `listener[1]`.
+    pub label: String,
+    /// Where clients connect.
+    pub address: Setting<ListenAddress>,
+    /// Whether it encrypts.
+    pub tls: ListenerTls,
+    /// Ports for data connections; `None`: any free ones.
+    pub passive_ports: Option<Setting<PortRange>>,
+    /// The address a PASV reply tells.
+    pub passive_address: PassiveAddress,
+}
+
+/// One `[[account]]`.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its name for people, such as `account[alice]`.
+    pub label: String,
+    /// What the client sends with USER.
+    pub name: Setting<String>,
+    /// Proves the password.
+    pub password_hash: Secret,
+    /// What it sees as `/`; `None` is an error unless the command line gives a root.
+    pub home: Option<Setting<PathBuf>>,
+    /// What it may do.
+    pub rights: Rights,
+    /// Most connections at a time; `None`: no such limit.
+    pub max_connections: Option<Setting<u32>>,
+    /// How its files are replaced.
+    pub upload: UploadStyle,
+}
+
+/// `[anonymous]`.
+#[derive(Clone, Debug)]
+pub struct Anonymous {
+    /// Whether the file has the section.
+    pub is_present: bool,
+    /// Whether anonymous may log in.
+    pub enabled: Setting<bool>,
+    /// What it sees as `/`; `None` is an error unless the command line gives a root.
+    pub home: Option<Setting<PathBuf>>,
+    /// What it may do.
+    pub rights: Rights,
+    /// Most connections at a time; `None`: no such limit.
+    pub max_connections: Option<Setting<u32>>,
+}
+
+/// `[timeouts]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the greeting to a login.
+    pub login: Duration,
+    /// Without a command or a transfer.
+    pub idle: Duration,
+    /// A transfer without a byte.
+    pub data_stall: Duration,
+    /// Until a data connection stands.
+    pub data_open: Duration,
+    /// What transfers get to finish after SIGTERM.
+    pub shutdown: Duration,
+}
+
+/// A configuration without errors, and what an operator should know about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Its warnings, if there are any.
+    pub warnings: Option<Problems>,
+}
+
+impl Config {
+    /// Returns what holds without a file.
+    pub fn defaults() -> Self {
+        let source = Source::from_text("defaults", Path::new(""), "");
+        let top = DeTable::new();
+        read(&mut Reader::new(&source, &top))
+    }
+
+    /// Reads and checks `source` against `facts` of the world. Errors: every problem found, in the order of the lines.
+    pub fn load(source: &Source, facts: &Facts<'_>) -> Result<Loaded, Problems> {
+        let (parsed, errors) = DeTable::parse_recoverable(&source.text);
+        let failed = |list| Problems { source: source.clone(), list, secrets: Vec::new() };
+        if !errors.is_empty() {
+            return Err(failed(errors.iter().map(syntax_problem).collect()));
+        }
+        let mut reader = Reader::new(source, parsed.get_ref());
+        let mut config = read(&mut reader);
+        let mut list = std::mem::take(&mut reader.problems);
+        let contradictions = check::contradictions(&config, facts, &list);
+        list.extend(contradictions);
+        list.sort_by_key(|problem| problem.at.as_ref().map_or(usize::MAX, |at| at.start));
+        check::derive(&mut config, facts);
+        let problems = Problems { source: source.clone(), list, secrets: reader.secrets };
+        match (problems.has_errors(), problems.list.is_empty()) {
+            (true, _) => Err(problems),
+            (false, empty) => Ok(Loaded { config, warnings: (!empty).then_some(problems) }),
+        }
+    }
+}
+
+fn syntax_problem(error: &toml::de::Error) -> Problem {
+    let message = crate::escape::for_people(error.message());
+    let hint = message
+        .contains("duplicate")
+        .then_some("each key stands once in its section; [[account]] and [[listener]] may be repeated");
+    let mut problem = Problem::new("", format!("this is not TOML: {message}")).at(error.span(), "here");
+    problem.hint = hint.map(Into::into);
+    problem
+}
+
+/// Reads every key once, in the order of the table.
+fn read(reader: &mut Reader<'_>) -> Config {
+    let top = reader.top();
+    let root = reader.may(&top, "root");
+    let greeting = reader.must(&top, "greeting").value;
+    let durability = reader.must(&top, "durability").value;
+    let (listeners, has_listeners) = read_listeners(reader);
+    let accounts = read_accounts(reader, root.as_ref());
+    let anonymous = read_anonymous(reader, root.as_ref());
+    let limits = reader.section("limits");
+    let files = reader.section("files");
+    let log = reader.section("log");
+    Config {
+        root,
+        greeting,
+        durability,
+        listeners,
+        has_listeners,
+        accounts,
+        anonymous,
+        connections: reader.may(&limits, "connections"),
+        connections_per_address: reader.may(&limits, "connections_per_address"),
+        keep_partial: reader.must(&files, "keep_partial").value,
+        timeouts: read_timeouts(reader),
+        log_format: reader.must(&log, "format").value,
+        effective: std::mem::take(&mut reader.effective),
+    }
+}
+
+fn read_listeners(reader: &mut Reader<'_>) -> (Vec<Listener>, bool) {
+    // Listeners are numbered: no key of theirs is a name.
+    let mut sections = reader.sections("listener[]", "");
+    let has_listeners = !sections.is_empty();
+    if !has_listeners {
+        sections.push(Reader::absent("listener[]", "listener[1]"));
+    }
+    let listener = |section: &Section<'_>| Listener {
+        label: section.label.clone(),
+        address: reader.must(section, "address"),
+        tls: reader.must(section, "tls").value,
+        passive_ports: reader.may(section, "passive_ports"),
+        passive_address: reader.must(section, "passive_address").value,
+    };
+    (sections.iter().map(listener).collect(), has_listeners)
+}
+
+fn read_accounts(reader: &mut Reader<'_>, root: Option<&Setting<PathBuf>>) -> Vec<Account> {
+    let mut accounts = Vec::new();
+    for section in reader.sections("account[]", "name") {
+        // What could not be read is reported, and an empty value stands in until the file is refused.
+        let name: Option<Setting<String>> = reader.may(&section, "name");
+        let name = name.unwrap_or(Setting { value: String::new(), at: section.at.clone() });
+        accounts.push(Account {
+            name,
+            password_hash: reader.must(&section, "password_hash").value,
+            home: reader.may_or(&section, "home", root.map(|root| (root, "root"))),
+            rights: reader.must(&section, "rights").value,
+            max_connections: reader.may(&section, "max_connections"),
+            upload: reader.must(&section, "upload").value,
+            label: section.label,
+        });
+    }
+    accounts
+}
+
+fn read_anonymous(reader: &mut Reader<'_>, root: Option<&Setting<PathBuf>>) -> Anonymous {
+    let section = reader.section("anonymous");
+    let enabled = reader.must(&section, "enabled");
+    let listed = reader.effective.len();
+    let anonymous = Anonymous {
+        is_present: section.is_present(),
+        enabled,
+        home: reader.may_or(&section, "home", root.map(|root| (root, "root"))),
+        rights: reader.must(&section, "rights").value,
+        max_connections: reader.may(&section, "max_connections"),
+    };
+    if !section.is_present() {
+        // What nobody can use is not in force.
+        reader.effective.truncate(listed);
+    }
+    anonymous
+}
+
+fn read_timeouts(reader: &mut Reader<'_>) -> Timeouts {
+    let section = reader.section("timeouts");
+    Timeouts {
+        login: reader.must(&section, "login").value,
+        idle: reader.must(&section, "idle").value,
+        data_stall: reader.must(&section, "data_stall").value,
+        data_open: reader.must(&section, "data_open").value,
+        shutdown: reader.must(&section, "shutdown").value,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! The table of configuration keys: one row each, from which the parser, the defaults and the manual are made.
+
+/// What a value must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One line of printable text.
+    Greeting,
+    /// The name of an account.
+    AccountName,
+    /// An argon2id hash in PHC form.
+    PasswordHash,
+    /// The path of a folder; relative ones start at the folder of the configuration file.
+    Folder,
+    /// An IP address with a port.
+    SocketAddress,
+    /// `LOW-HIGH`, ports from 1024 on.
+    PortRange,
+    /// `auto`, an IPv4 address or a host name.
+    PassiveAddress,
+    /// One word for a set of rights, or a list of rights.
+    Rights,
+    /// A time span such as `1h30m`.
+    Duration {
+        /// The shortest that makes sense, in seconds.
+        least_secs: u64,
+    },
+    /// A whole number from 1 on.
+    Count,
+    /// `true` or `false`.
+    Switch,
+    /// One of a few words.
+    Word(&'static [&'static str]),
+    /// Not read in this version.
+    Unread,
+}
+
+impl Kind {
+    /// Returns what is expected, for an error: a phrase that follows "expected".
+    pub fn expected(self) -> String {
+        match self {
+            Self::Greeting => "one line of text in quotes, such as \"Welcome\"".into(),
+            Self::AccountName => "a name in quotes, such as \"alice\"".into(),
+            Self::PasswordHash => "the line that `tidegate hash-password` prints".into(),
+            Self::Folder => "the path of a folder, such as \"/srv/ftp\"".into(),
+            Self::SocketAddress => {
+                "an IP address and a port, such as \"0.0.0.0:2121\" or \"[::]:2121\"".into()
+            }
+            Self::PortRange => "two ports from 1024 on, such as \"50000-50999\"".into(),
+            Self::PassiveAddress => "\"auto\", an IPv4 address or a host name".into(),
+            Self::Rights => {
+                "\"read-only\", \"all\", \"upload-only\" or a list such as [\"list\", \"read\"]".into()
+            }
+            Self::Duration { .. } => "a number with a unit, such as \"30s\", \"5m\" or \"1h30m\"".into(),
+            Self::Count => "a whole number from 1 on, without quotes".into(),
+            Self::Switch => "true or false, without quotes".into(),
+            Self::Word(words) => one_of(words),
+            Self::Unread => "nothing yet".into(),
+        }
+    }
+}
+
+/// Returns `"a", "b" or "c"`.
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.split_last() {
+        None => String::new(),
+        Some((only, [])) => only.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+    }
+}
+
+/// What holds when a key is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// This value, written as in the file.
+    Is(&'static str),
+    /// Nothing is set; the text says what that means.
+    Absent(&'static str),
+    /// Absence is an error.
+    Required,
+}
+
+/// From which version on a key works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// It works from this version on.
+    Version(&'static str),
+    /// The design names it, this version does not read it.
+    Later,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Where it stands: dots between sections, `[]` after a section that may be repeated.
+    pub path: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// What holds without it.
+    pub fallback: Fallback,
+    /// What it does, in one line.
+    pub doc: &'static str,
+    /// From when on it works.
+    pub since: Since,
+}
+
+const fn key(path: &'static str, kind: Kind, fallback: Fallback, doc: &'static str) -> Key {
+    Key { path, kind, fallback, doc, since: Since::Version("0.1.0") }
+}
+
+const fn later(path: &'static str, doc: &'static str) -> Key {
+    Key { path, kind: Kind::Unread, fallback: Fallback::Absent("not built yet"), doc, since: Since::Later }
+}
+
+/// The words of `durability`.
+pub const DURABILITY: &[&str] = &["full", "file", "none"];
+/// The words of `listener.tls` that this version offers.
+pub const LISTENER_TLS: &[&str] = &["off"];
+/// The words of `account.upload`.
+pub const UPLOAD: &[&str] = &["atomic", "in-place"];
+/// The words of `log.format`.
+pub const LOG_FORMAT: &[&str] = &["auto", "text", "json"];
+
+const COUNT: Kind = Kind::Count;
+const AT_LEAST_A_SECOND: Kind = Kind::Duration { least_secs: 1 };
+const NO_LIMIT: Fallback = Fallback::Absent("no limit");
+
+/// Every key of the design, in the order of the manual. Rows that work come before later ones of the same section.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("root", Kind::Folder, Fallback::Absent("none"), "home of accounts that name none"),
+    key("greeting", Kind::Greeting, Fallback::Is("'tidegate ready'"), "the text of the 220 that greets a client"),
+    key("durability", Kind::Word(DURABILITY), Fallback::Is("'full'"), "what is synced to disk before 226: file and folder, the file, nothing"),
+
+    key("listener[].address", Kind::SocketAddress, Fallback::Is("'127.0.0.1:2121'"), "where clients connect; [::] takes IPv4 too"),
+    key("listener[].tls", Kind::Word(LISTENER_TLS), Fallback::Is("'off'"), "whether connections may or must be encrypted"),
+    key("listener[].passive_ports", Kind::PortRange, Fallback::Absent("a shuffled pool of free ports"), "ports for data connections"),
+    key("listener[].passive_address", Kind::PassiveAddress, Fallback::Is("'auto'"), "the address told in a PASV reply"),
+    later("listener[].passive_address_for", "another passive address for clients from some networks"),
+    later("listener[].trusted_proxies", "networks that must speak the PROXY protocol"),
+    later("listener[].connections", "most connections of this listener"),
+    later("listener[].connection_rate", "new connections of this listener in a time"),
+
+    later("tls.certificate", "certificate file, or a list for several names"),
+    later("tls.key", "private key file"),
+    later("tls.session_reuse", "whether data connections must resume their control session"),
+    later("tls.client_certificates", "whether clients show a certificate"),
+    later("tls.client_ca", "who signs client certificates"),
+    later("tls.lenient_close", "whether an upload may end without close_notify"),
+    later("tls.allow_plain_login", "whether a password may come in clear"),
+
+    later("accounts_file", "a file with accounts, reloaded when it changes"),
+    key("account[].name", Kind::AccountName, Fallback::Required, "what the client sends with USER"),
+    key("account[].password_hash", Kind::PasswordHash, Fallback::Required, "proves the password; made by tidegate hash-password"),
+    key("account[].home", Kind::Folder, Fallback::Absent("the root"), "the folder the account sees as /"),
+    key("account[].rights", Kind::Rights, Fallback::Is("'read-only'"), "what the account may do"),
+    key("account[].max_connections", COUNT, NO_LIMIT, "most connections of the account at a time"),
+    key("account[].upload", Kind::Word(UPLOAD), Fallback::Is("'atomic'"), "replace files by rename, or write into them"),
+    later("account[].quota", "most bytes and files of the account"),
+    later("account[].owner", "owner and group of what is created"),
+    later("account[].file_mode", "mode of files that are created"),
+    later("account[].dir_mode", "mode of folders that are created"),
+    later("account[].networks", "where the account may log in from"),
+    later("account[].require_tls", "whether the account must use TLS"),
+    later("account[].expires", "the day the account ends"),
+
+    key("anonymous.enabled", Kind::Switch, Fallback::Is("false"), "whether anonymous may log in"),
+    key("anonymous.home", Kind::Folder, Fallback::Absent("the root"), "the folder anonymous sees as /"),
+    key("anonymous.rights", Kind::Rights, Fallback::Is("'read-only'"), "what anonymous may do"),
+    key("anonymous.max_connections", COUNT, NO_LIMIT, "most anonymous connections at a time"),
+
+    key("limits.connections", COUNT, Fallback::Absent("derived from the descriptor limit"), "most connections in all"),
+    key("limits.connections_per_address", COUNT, NO_LIMIT, "most connections of one IPv4 address or IPv6 /64"),
+    later("limits.connections_unauthenticated", "most connections that are not logged in"),
+    later("limits.connection_rate_per_address", "new connections of one address in a time"),
+    later("limits.transfers", "most transfers in all"),
+    later("limits.transfers_per_address", "most transfers of one address"),
+    later("limits.reserved", "connections kept for some networks"),
+    later("limits.login_failures", "failed logins in a time before a ban"),
+    later("limits.ban", "how long a ban lasts and how it grows"),
+    later("limits.allow", "networks that may connect"),
+    later("limits.deny", "networks that may not connect"),
+    later("limits.deny_silent", "close without a word"),
+    later("limits.trusted", "networks that are never banned"),
+    later("limits.waiting_room", "how long a greeting may wait for a place"),
+    later("limits.reclaim", "whose place is taken for a newcomer"),
+    later("limits.command_rate", "commands of one session in a time"),
+    later("limits.shadow", "limits that are counted and not enforced"),
+    later("limits.override", "other limits for some networks"),
+
+    later("overload.memory", "memory use that closes the gate"),
+    later("overload.descriptors", "descriptor use that closes the gate"),
+    later("overload.scheduling_delay", "delay that closes the gate"),
+    later("overload.cpu_pressure", "CPU pressure that closes the gate"),
+    later("overload.storage_latency", "storage latency that closes the gate"),
+
+    key("files.keep_partial", Kind::Switch, Fallback::Is("true"), "keep cut uploads of new files, so that they can be resumed"),
+    later("files.deny_names", "names that are hidden and refused"),
+    later("files.max_file_size", "the largest file"),
+    later("files.mode_z", "whether MODE Z compresses transfers"),
+
+    key("timeouts.login", AT_LEAST_A_SECOND, Fallback::Is("'30s'"), "from the greeting to a login"),
+    key("timeouts.idle", AT_LEAST_A_SECOND, Fallback::Is("'5m'"), "without a command or a transfer"),
+    key("timeouts.data_stall", AT_LEAST_A_SECOND, Fallback::Is("'60s'"), "a transfer without a byte"),
+    key("timeouts.data_open", AT_LEAST_A_SECOND, Fallback::Is("'20s'"), "until a data connection stands"),
+    key("timeouts.shutdown", Kind::Duration { least_secs: 0 }, Fallback::Is("'60s'"), "what transfers get to finish after SIGTERM"),
+    later("timeouts.handshake", "until TLS stands"),
+
+    key("log.format", Kind::Word(LOG_FORMAT), Fallback::Is("'auto'"), "text for people, json for programs; auto: text on a terminal"),
+    later("log.audit", "a file with one record per deed"),
+    later("log.xferlog", "a file in the form other servers use"),
+
+    later("process.user", "the user to become after binding"),
+    later("process.sandbox", "whether the kernel confines the process"),
+
+    later("admin.socket", "where the control commands connect"),
+    later("admin.http", "health, metrics and pages"),
+    later("admin.agent", "an agent check for load balancers"),
+];
+
+/// Returns the row of `path`, such as `timeouts.idle` or `account[].name`.
+pub fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Returns the keys that work and stand directly in `section` (such as `timeouts` or `account[]`, empty for the top).
+pub fn names_in(section: &str) -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(|key| key.since != Since::Later).filter_map(move |key| {
+        match key.path.rsplit_once('.') {
+            Some((head, name)) => (head == section).then_some(name),
+            None => section.is_empty().then_some(key.path),
+        }
+    })
+}
+
+/// Returns the sections, each once, in table order: `listener[]`, `timeouts` ...
+pub fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<&str> = KEYS.iter().filter_map(|key| Some(key.path.rsplit_once('.')?.0)).collect();
+    sections.dedup();
+    sections
+}
+
+/// Returns whether `section` holds a key that works.
+pub fn works(section: &str) -> bool {
+    names_in(section).next().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_one_row() {
+        let mut paths: Vec<_> = KEYS.iter().map(|key| key.path).collect();
+        paths.sort_unstable();
+        let before = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), before);
+        assert!(KEYS.iter().all(|key| !key.doc.is_empty() && key.doc.len() < 80));
+    }
+
+    #[test]
+    fn sections_are_listed_once() {
+        let mut sections = sections();
+        let before = sections.len();
+        sections.sort_unstable();
+        sections.dedup();
+        assert_eq!(sections.len(), before, "the rows of a section stand together");
+        assert!(works("timeouts") && works("listener[]") && !works("tls") && !works("nothing"));
+    }
+
+    #[test]
+    fn words_read_as_a_sentence() {
+        assert_eq!(Kind::Word(DURABILITY).expected(), "\"full\", \"file\" or \"none\"");
+        assert_eq!(Kind::Word(LISTENER_TLS).expected(), "\"off\"");
+    }
+}

@@ -1,0 +1,32 @@
+use std::net::SocketAddr;
+
+use tidegate_accounts::Accounts;
+pub use tidegate_admission::Limits;
+use tidegate_net::{PassiveAddress, PortChoice};
+pub use tidegate_protocol::session::Timeouts;
+
+/// Everything a server needs to know, with every default already decided.
+#[derive(Debug)]
+pub struct ServerConfig {
+    /// Where to listen; at least one.
+    pub listeners: Vec<ListenerConfig>,
+    /// The text of the 220 greeting; never names the version.
+    pub greeting: String,
+    /// How long sessions wait for what.
+    pub timeouts: Timeouts,
+    /// How many may enter.
+    pub limits: Limits,
+    /// Who may log in.
+    pub accounts: Accounts,
+}
+
+/// One address to listen on, with how its sessions open passive data connections.
+#[derive(Debug)]
+pub struct ListenerConfig {
+    /// The address; port 0 lets the kernel choose.
+    pub address: SocketAddr,
+    /// Which ports passive data connections use.
+    pub passive_ports: PortChoice,
+    /// Which address PASV names.
+    pub passive_address: PassiveAddress,
+}

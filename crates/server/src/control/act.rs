@@ -1,0 +1,305 @@
+//! What the session machine wants done, and what came of it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tidegate_net::{LeaseError, PassiveListener};
+use tidegate_protocol::session::{
+    Action, DataRoute, Event, Job, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId, TransferEnd,
+    TransferPlan,
+};
+use tidegate_types::{AccountName, Cut, Moment, Shown, StorageErrorKind, VirtualPath};
+use tracing::{error, info, warn};
+
+use super::{Answer, ControlLoop, Pending, PendingKind};
+use crate::clock::Clock;
+use crate::house::House;
+use crate::login;
+use crate::stage::Stage;
+use crate::storing::{self, Opened, OpenedWhat};
+use crate::tally::{LiveTransfer, Outcome, add};
+use crate::transfer::{Cargo, Route, Step, Transfer};
+
+/// A passive port, or why there is none.
+pub(super) type Leased = Result<(PassiveListener, PassiveEnd), PassiveError>;
+
+/// A transfer with what the log says of it.
+pub(super) struct Moving {
+    pub(super) transfer: Transfer,
+    live: LiveTransfer,
+    verb: Verb,
+    path: VirtualPath,
+    since: Moment,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Download,
+    Upload,
+    List,
+}
+
+impl Verb {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::Upload => "upload",
+            Self::List => "list",
+        }
+    }
+}
+
+impl ControlLoop {
+    pub(super) fn act(&mut self, action: Action) {
+        if self.closing.is_some() {
+            return;
+        }
+        match action {
+            Action::CheckLogin { request, user, password } => {
+                let check = login::check(Arc::clone(&self.house), self.visitor.id, user, password);
+                self.wait_for(PendingKind::Login, async move {
+                    let (answer, home) = check.await;
+                    Answer::Login(request, answer, home)
+                });
+            }
+            Action::AskGate { request, account, connections_max } => {
+                self.ask_gate(request, account, connections_max);
+            }
+            Action::Logout => self.log_out(),
+            Action::OpenPassive { request } => self.open_passive(request),
+            Action::ClosePassive => {
+                self.passive = None;
+                self.forget(PendingKind::Passive);
+            }
+            Action::Storage { request, what } => {
+                self.opened = None;
+                let Some(home) = &self.home else {
+                    error!(session = self.visitor.id, "storage was asked for without a login");
+                    return self.answer(Event::StorageAnswered(request, Err(StorageErrorKind::Failed)));
+                };
+                let stored = storing::perform(self.visitor.id, Arc::clone(home), what);
+                self.wait_for(PendingKind::Storage, async move { Answer::Storage(request, stored.await) });
+            }
+            Action::CancelStorage => {
+                self.forget(PendingKind::Storage);
+                self.opened = None;
+            }
+            Action::BeginTransfer(plan) => self.begin_transfer(plan),
+            Action::AbortTransfer => {
+                if let Some(moving) = &self.transfer {
+                    moving.transfer.abort();
+                }
+            }
+            Action::AskProgress => {
+                let idle = || Progress { bytes: 0, last_at: self.house.clock.now() };
+                let progress = self.transfer.as_ref().map_or_else(idle, |moving| moving.transfer.progress());
+                self.answer(Event::Progress(progress));
+            }
+            Action::Close(reason) => self.closing = Some(reason),
+        }
+    }
+
+    /// Tells the machine an answer that is known on the spot; what it leads to is performed by the caller of `act`.
+    fn answer(&mut self, event: Event<'_>) {
+        let now = self.house.clock.now();
+        self.session.handle(event, now, &mut self.actions);
+    }
+
+    fn wait_for(&mut self, kind: PendingKind, answer: impl Future<Output = Answer> + Send + 'static) {
+        self.pending = Some(Pending { kind, answer: Box::pin(answer) });
+    }
+
+    fn forget(&mut self, kind: PendingKind) {
+        self.pending.take_if(|pending| pending.kind == kind);
+    }
+
+    fn ask_gate(&mut self, request: RequestId, account: Option<AccountName>, connections_max: Option<u32>) {
+        let name = account.as_ref().map_or_else(|| "anonymous".to_owned(), |name| name.0.clone());
+        // A second login of this session must not count against the first.
+        self.login = None;
+        match self.house.gate.ask_login(account, connections_max) {
+            Ok(permit) => {
+                self.login = Some(permit);
+                add(&self.house.tally.logins, 1);
+                info!(session = self.visitor.id, account = %Shown(name.as_bytes()), "login");
+                self.account = name;
+                self.answer(Event::GateAnswered(request, Ok(())));
+            }
+            Err(refusal) => {
+                let (cause, limit) = (refusal.cause.as_str(), refusal.limit);
+                info!(session = self.visitor.id, account = %Shown(name.as_bytes()), cause, limit, "login refused");
+                self.answer(Event::GateAnswered(request, Err(refusal)));
+            }
+        }
+    }
+
+    fn log_out(&mut self) {
+        self.pending = None;
+        self.opened = None;
+        self.passive = None;
+        self.home = None;
+        self.login = None;
+        self.account.clear();
+    }
+
+    fn open_passive(&mut self, request: RequestId) {
+        // Its port is free for the next lease.
+        self.passive = None;
+        let (house, local) = (Arc::clone(&self.house), self.visitor.local);
+        let (session, place) = (self.visitor.id, self.visitor.listener);
+        self.wait_for(PendingKind::Passive, async move {
+            Answer::Passive(request, lease(&house, session, place, local).await)
+        });
+    }
+
+    fn begin_transfer(&mut self, plan: TransferPlan) {
+        let opened = self.opened.take();
+        let Some((cargo, verb, path)) = opened.and_then(|opened| load(opened, plan.job, plan.ascii)) else {
+            error!(session = self.visitor.id, "a transfer was begun of nothing");
+            let end = TransferEnd::StorageFailed(StorageErrorKind::Failed, None);
+            return self.answer(Event::TransferEnded(end));
+        };
+        let route = match plan.route {
+            DataRoute::Passive => {
+                let peer = self.visitor.peer.ip();
+                self.passive.take().map_or(Route::None, |listener| Route::Passive(listener, peer))
+            }
+            DataRoute::Active(to) => Route::Active { local: self.visitor.local, to },
+        };
+        self.transfer = Some(Box::new(Moving {
+            transfer: Transfer::new(self.house.clock, route, cargo),
+            live: LiveTransfer::new(&self.house.tally),
+            verb,
+            path,
+            since: self.house.clock.now(),
+        }));
+    }
+
+    pub(super) fn on_transfer(&mut self, step: Step) {
+        match step {
+            Step::Opened => self.tell(Event::DataOpened),
+            Step::Received => self.look_for_the_client(),
+            Step::Ended(end) => {
+                self.end_transfer(end);
+                self.tell(Event::TransferEnded(end));
+            }
+        }
+    }
+
+    /// Counts and logs the end of the running transfer and forgets it.
+    pub(super) fn end_transfer(&mut self, end: TransferEnd) {
+        let Some(moving) = self.transfer.take() else { return };
+        let Moving { transfer, live, verb, path, since } = *moving;
+        let expired = *self.stage.borrow() == Stage::Expired;
+        live.end(match end {
+            TransferEnd::Completed { .. } => Outcome::Completed,
+            TransferEnd::Aborted(_) if expired => Outcome::Cut,
+            _ => Outcome::Failed,
+        });
+        let bytes = transfer.progress().bytes;
+        let tally = &self.house.tally;
+        add(if verb == Verb::Upload { &tally.bytes_received } else { &tally.bytes_sent }, bytes);
+        info!(
+            session = self.visitor.id,
+            account = %Shown(self.account.as_bytes()),
+            verb = verb.as_str(),
+            %path,
+            bytes,
+            millis = u64::try_from(self.house.clock.now().since(since).as_millis()).unwrap_or(u64::MAX),
+            outcome = %Told(end),
+            "transfer"
+        );
+    }
+
+    pub(super) fn on_answer(&mut self, answer: Answer) {
+        self.pending = None;
+        match answer {
+            Answer::Login(request, answer, home) => {
+                self.home = home;
+                self.account = match &answer {
+                    LoginAnswer::Accepted(profile) => profile.account.as_ref().map(|name| name.0.clone()),
+                    LoginAnswer::Denied | LoginAnswer::Unavailable => None,
+                }
+                .unwrap_or_default();
+                self.tell(Event::LoginAnswered(request, answer));
+            }
+            Answer::Storage(request, (result, opened)) => {
+                self.opened = opened;
+                self.tell(Event::StorageAnswered(request, result));
+            }
+            Answer::Passive(request, leased) => {
+                let told = leased.map(|(listener, end)| {
+                    self.passive = Some(listener);
+                    end
+                });
+                self.tell(Event::PassiveOpened(request, told));
+            }
+        }
+    }
+}
+
+/// Leases a port on the address the client reached and finds out which address to tell.
+async fn lease(house: &House, session: u64, place: usize, local: std::net::SocketAddr) -> Leased {
+    let passive = house.passive.get(place).ok_or(PassiveError::Failed)?;
+    let listener = passive.ports.lease(local).map_err(|error| {
+        warn!(session, %error, "no passive port");
+        match error {
+            LeaseError::NoFreePort => PassiveError::NoFreePort,
+            LeaseError::Io(_) => PassiveError::Failed,
+        }
+    })?;
+    let reached: IpAddr = local.ip();
+    let advertised = passive.address.advertised(reached).await;
+    if advertised.is_none() {
+        // EPSV needs no address at all, and for PASV this one is the best guess left.
+        warn!(session, "the passive address cannot be resolved; the address the client reached is told");
+    }
+    let end = PassiveEnd { address: advertised.unwrap_or(reached), port: listener.port() };
+    Ok((listener, end))
+}
+
+/// Puts what storage opened and what the plan says together; `None` when they do not belong together.
+fn load(opened: Opened, job: Job, ascii: bool) -> Option<(Cargo, Verb, VirtualPath)> {
+    let (cargo, verb) = match (opened.what, job) {
+        (OpenedWhat::Download(reader), Job::Download { offset, size }) => {
+            (Cargo::Download { reader, from: offset, to: size, ascii }, Verb::Download)
+        }
+        (OpenedWhat::Upload(upload), Job::Upload) => (Cargo::Upload { upload, ascii }, Verb::Upload),
+        (OpenedWhat::Listing(source), Job::List(plan)) => {
+            (Cargo::Listing { source, plan, now: Clock::wall() }, Verb::List)
+        }
+        _ => return None,
+    };
+    Some((cargo, verb, opened.path))
+}
+
+/// A transfer's end in the words of the log.
+struct Told(TransferEnd);
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = match self.0 {
+            TransferEnd::Completed { .. } => return f.write_str("completed"),
+            TransferEnd::NoConnection => return f.write_str("no data connection"),
+            TransferEnd::ConnectionLost(cut) => {
+                f.write_str("data connection lost")?;
+                cut
+            }
+            TransferEnd::Aborted(cut) => {
+                f.write_str("aborted")?;
+                cut
+            }
+            TransferEnd::StorageFailed(kind, cut) => {
+                f.write_str(kind.as_str())?;
+                cut
+            }
+        };
+        match cut {
+            Some(Cut::Kept { size }) => write!(f, ", {size} bytes kept"),
+            Some(Cut::InPlace) => f.write_str(", written in place so far"),
+            Some(Cut::Discarded) => f.write_str(", discarded"),
+            None => Ok(()),
+        }
+    }
+}

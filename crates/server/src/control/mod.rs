@@ -1,0 +1,457 @@
+//! One session: waits for what may happen next, tells the session machine, performs what it says.
+//!
+//! Only this loop changes the session. It lives in one task; what takes long (a password check, storage, a transfer) is a future
+//! that is polled here beside the control connection.
+
+mod act;
+mod output;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_net::{LingerHandle, PassiveListener};
+use tidegate_protocol::line::{Input, LineReader, Urgent};
+use tidegate_protocol::session::{
+    Action, Actions, CloseReason, Event, LoginAnswer, RequestId, ServerSession,
+};
+use tidegate_storage::Storage;
+use tidegate_types::{Moment, Shown};
+use tokio::io::{Interest, Ready};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Sleep;
+use tracing::{debug, info, warn};
+
+use crate::gate::PermitGuard;
+use crate::house::House;
+use crate::stage::{Stage, retry_after_secs};
+use crate::storing::{Opened, Stored};
+use crate::tally::{LiveSession, add};
+use crate::transfer::Step;
+use act::Moving;
+use output::Output;
+
+/// Read from the control connection at once; on the stack, only while reading.
+const READ_BYTES: usize = 4 * 1024;
+/// How long the last words of a session may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a transfer may take to be given up when its session ends.
+const TRANSFER_END: Duration = Duration::from_secs(2);
+
+/// Somebody who was let in.
+pub(crate) struct Visitor {
+    pub(crate) id: u64,
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) listener: usize,
+    pub(crate) permit: PermitGuard,
+    pub(crate) linger: LingerHandle,
+}
+
+/// The one thing a session waits for besides its client.
+struct Pending {
+    kind: PendingKind,
+    answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PendingKind {
+    Login,
+    Storage,
+    Passive,
+}
+
+/// What a pending request came to.
+enum Answer {
+    Login(RequestId, LoginAnswer, Option<Arc<dyn Storage>>),
+    Storage(RequestId, Stored),
+    Passive(RequestId, act::Leased),
+}
+
+/// How the client went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    /// It ended its sending side: lines it sent before are still answered.
+    Ended,
+    /// The connection broke.
+    Broken,
+}
+
+/// What happened while the loop waited.
+#[expect(clippy::large_enum_variant, reason = "lives for one turn of the loop")]
+enum Wake {
+    Stage(Stage),
+    Control(io::Result<Ready>),
+    Answered(Answer),
+    Transfer(Step),
+    Timer,
+}
+
+/// A running session.
+pub(crate) struct ControlLoop {
+    house: Arc<House>,
+    visitor: Visitor,
+    session: ServerSession,
+    reader: LineReader,
+    line_bytes_max: usize,
+    output: Output,
+    actions: Actions,
+    /// Swapped with `actions.list` while it is performed; kept for its memory.
+    todo: Vec<Action>,
+    pending: Option<Pending>,
+    transfer: Option<Box<Moving>>,
+    home: Option<Arc<dyn Storage>>,
+    login: Option<PermitGuard>,
+    opened: Option<Opened>,
+    passive: Option<PassiveListener>,
+    gone: Option<Gone>,
+    told_gone: bool,
+    closing: Option<CloseReason>,
+    stage: watch::Receiver<Stage>,
+    timer: Pin<Box<Sleep>>,
+    /// When the timer rings; `None`: never, or it rang. Moved only to earlier, so that a command costs no timer.
+    armed: Option<Moment>,
+    since: Moment,
+    /// For the log.
+    account: String,
+    _live: LiveSession,
+}
+
+impl ControlLoop {
+    /// Returns the session of `visitor`; boxed, since the task would hold several copies of it otherwise.
+    pub(crate) fn new(house: Arc<House>, visitor: Visitor) -> Box<Self> {
+        let settings = Arc::clone(&house.settings);
+        let session = ServerSession::new(settings, visitor.peer.ip());
+        let line_bytes_max = session.line_bytes_max();
+        let mut reader = LineReader::new();
+        reader.set_limit(line_bytes_max);
+        let since = house.clock.now();
+        Box::new(Self {
+            session,
+            reader,
+            line_bytes_max,
+            output: Output::default(),
+            actions: Actions::default(),
+            todo: Vec::new(),
+            pending: None,
+            transfer: None,
+            home: None,
+            login: None,
+            opened: None,
+            passive: None,
+            gone: None,
+            told_gone: false,
+            closing: None,
+            stage: house.stage.clone(),
+            timer: Box::pin(tokio::time::sleep_until(house.clock.instant(since))),
+            armed: None,
+            since,
+            account: String::new(),
+            _live: LiveSession::new(&house.tally),
+            visitor,
+            house,
+        })
+    }
+
+    /// Serves until the session ends, or the house ends it.
+    pub(crate) async fn run(mut self: Box<Self>) {
+        let house = Arc::clone(&self.house);
+        let session = self.visitor.id;
+        tokio::select! {
+            biased;
+            () = house.kill.cancelled() => {
+                add(&house.tally.sessions_killed, 1);
+                warn!(session, "session ended without a word");
+            }
+            reason = self.serve() => self.close(reason).await,
+        }
+    }
+
+    /// Serves until the machine says why the session ends.
+    async fn serve(&mut self) -> CloseReason {
+        info!(session = self.visitor.id, peer = %self.visitor.peer, local = %self.visitor.local, "session opened");
+        self.tell(Event::Opened);
+        loop {
+            self.settle();
+            if let Some(reason) = self.closing {
+                return reason;
+            }
+            match self.next_wake().await {
+                Wake::Stage(stage) => self.on_stage(stage),
+                Wake::Control(ready) => self.on_control(ready),
+                Wake::Answered(answer) => self.on_answer(answer),
+                Wake::Transfer(step) => self.on_transfer(step),
+                Wake::Timer => self.armed = None,
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting.
+    fn settle(&mut self) {
+        while self.closing.is_none() && self.take_line() {}
+        if self.closing.is_none() && self.is_gone_for_good() {
+            self.told_gone = true;
+            self.tell(Event::PeerClosed);
+        }
+        let now = self.house.clock.now();
+        if self.closing.is_none() && self.session.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.tell(Event::Tick);
+            while self.closing.is_none() && self.take_line() {}
+        }
+        self.arm();
+    }
+
+    /// Tells the machine one line; returns whether there was one.
+    fn take_line(&mut self) -> bool {
+        if self.output.is_full() {
+            return false;
+        }
+        let now = self.house.clock.now();
+        let (session, actions) = (&mut self.session, &mut self.actions);
+        if session.wants_lines() {
+            match self.reader.next() {
+                Some(Input::Line(line)) => session.handle(Event::Line(line), now, actions),
+                Some(Input::TooLong) => session.handle(Event::LineTooLong, now, actions),
+                Some(Input::Endless) => session.handle(Event::LineEndless, now, actions),
+                None => return false,
+            }
+        } else if session.is_transferring() {
+            match self.reader.take_urgent() {
+                Some(Urgent::Abort) => session.handle(Event::Line(b"ABOR"), now, actions),
+                Some(Urgent::Status) => session.handle(Event::Line(b"STAT"), now, actions),
+                None => return false,
+            }
+        } else {
+            return false;
+        }
+        self.perform();
+        true
+    }
+
+    /// Returns whether the machine must hear now that the client went away. Lines sent before an orderly end come first, but a
+    /// transfer does not go on for nobody.
+    fn is_gone_for_good(&self) -> bool {
+        let now = match self.gone {
+            None => false,
+            Some(Gone::Broken) => true,
+            Some(Gone::Ended) => {
+                self.session.is_transferring() || (self.session.wants_lines() && !self.output.is_full())
+            }
+        };
+        now && !self.told_gone
+    }
+
+    /// Tells the machine one event and performs what it says.
+    fn tell(&mut self, event: Event<'_>) {
+        let now = self.house.clock.now();
+        self.session.handle(event, now, &mut self.actions);
+        self.perform();
+    }
+
+    /// Sends the replies, then performs the actions in order; answers given on the spot may bring more of both.
+    fn perform(&mut self) {
+        loop {
+            if !self.actions.wire.is_empty() {
+                self.send_wire();
+            }
+            if self.actions.list.is_empty() {
+                break;
+            }
+            let mut todo = std::mem::take(&mut self.todo);
+            std::mem::swap(&mut self.actions.list, &mut todo);
+            for action in todo.drain(..) {
+                self.act(action);
+            }
+            self.todo = todo;
+        }
+        let line_bytes_max = self.session.line_bytes_max();
+        if line_bytes_max != self.line_bytes_max {
+            self.line_bytes_max = line_bytes_max;
+            self.reader.set_limit(line_bytes_max);
+        }
+    }
+
+    fn send_wire(&mut self) {
+        if self.gone == Some(Gone::Broken) {
+            self.actions.wire.clear();
+            return;
+        }
+        if let Err(error) = self.output.send(&self.visitor.stream, &mut self.actions.wire) {
+            self.broken(&error);
+        }
+    }
+
+    fn broken(&mut self, error: &io::Error) {
+        debug!(session = self.visitor.id, %error, "the control connection broke");
+        self.gone = Some(Gone::Broken);
+    }
+
+    /// Makes the timer ring no later than the next deadline.
+    fn arm(&mut self) {
+        let Some(deadline) = self.session.next_deadline() else { return };
+        if self.armed.is_none_or(|armed| deadline < armed) {
+            self.timer.as_mut().reset(self.house.clock.instant(deadline));
+            self.armed = Some(deadline);
+        }
+    }
+
+    async fn next_wake(&mut self) -> Wake {
+        let interest = self.interest();
+        let Self { visitor, pending, transfer, stage, timer, armed, .. } = self;
+        tokio::select! {
+            biased;
+            Ok(()) = stage.changed() => Wake::Stage(*stage.borrow_and_update()),
+            ready = visitor.stream.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
+                Wake::Control(ready)
+            }
+            answer = async { Some(pending.as_mut()?.answer.as_mut().await) }, if pending.is_some() => {
+                answer.map_or(Wake::Timer, Wake::Answered)
+            }
+            step = async { Some(transfer.as_mut()?.transfer.step().await) }, if transfer.is_some() => {
+                step.map_or(Wake::Timer, Wake::Transfer)
+            }
+            () = timer.as_mut(), if armed.is_some() => Wake::Timer,
+        }
+    }
+
+    fn interest(&self) -> Option<Interest> {
+        let broken = self.gone == Some(Gone::Broken);
+        let read = self.gone.is_none() && self.reader.room() > 0 && !self.output.is_full();
+        let write = !broken && !self.output.is_empty();
+        match (read, write) {
+            (true, true) => Some(Interest::READABLE | Interest::WRITABLE),
+            (true, false) => Some(Interest::READABLE),
+            (false, true) => Some(Interest::WRITABLE),
+            (false, false) => None,
+        }
+    }
+
+    fn on_control(&mut self, ready: io::Result<Ready>) {
+        let ready = match ready {
+            Ok(ready) => ready,
+            Err(error) => return self.broken(&error),
+        };
+        if ready.is_writable()
+            && !self.output.is_empty()
+            && let Err(error) = self.output.flush(&self.visitor.stream)
+        {
+            return self.broken(&error);
+        }
+        if ready.is_readable() && self.gone.is_none() {
+            self.read();
+        }
+    }
+
+    /// Reads until the socket is empty or the line reader full.
+    fn read(&mut self) {
+        let mut bytes = [0; READ_BYTES];
+        loop {
+            let room = self.reader.room().min(READ_BYTES);
+            let Some(buffer) = bytes.get_mut(..room).filter(|buffer| !buffer.is_empty()) else { return };
+            match self.visitor.stream.try_read(buffer) {
+                Ok(0) => {
+                    self.gone = Some(Gone::Ended);
+                    return;
+                }
+                Ok(count) => {
+                    // Never more than there is room for, so all of it is taken.
+                    self.reader.push(buffer.get(..count).unwrap_or_default());
+                    if count < room {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => return self.broken(&error),
+            }
+        }
+    }
+
+    /// All data of an upload is here. A client that died closed both connections, the control connection first or at the same
+    /// time: then the end of the data is no complete file. The next turn of the loop tells the machine.
+    fn look_for_the_client(&mut self) {
+        if self.gone.is_none() && tidegate_net::has_ended(&self.visitor.stream) {
+            self.gone = Some(Gone::Ended);
+        }
+    }
+
+    fn on_stage(&mut self, stage: Stage) {
+        let now = self.house.clock.now();
+        let retry_after_secs = match stage {
+            Stage::Open => return,
+            Stage::Draining { until } => retry_after_secs(until, now),
+            Stage::Expired => 1,
+        };
+        self.tell(Event::DrainRequested { retry_after_secs });
+        if stage == Stage::Expired && self.closing.is_none() {
+            self.tell(Event::DrainExpired);
+        }
+    }
+
+    /// Says the last words, gives every place back, and lets the socket linger so that they arrive (DESIGN §2.6).
+    async fn close(mut self: Box<Self>, reason: CloseReason) {
+        if let Some(moving) = &mut self.transfer {
+            moving.transfer.abort();
+            let ended = tokio::time::timeout(TRANSFER_END, moving.transfer.step()).await;
+            if let Ok(Step::Ended(end)) = ended {
+                self.end_transfer(end);
+            }
+        }
+        if let CloseReason::Refused(cause) = reason {
+            self.house.tally.refused(cause);
+        }
+        info!(
+            session = self.visitor.id,
+            peer = %self.visitor.peer,
+            account = %Shown(self.account.as_bytes()),
+            reason = reason.as_str(),
+            secs = self.house.clock.now().since(self.since).as_secs(),
+            "session closed"
+        );
+        let _ = tokio::time::timeout(LAST_WORDS, self.say_the_rest()).await;
+        let broken = self.gone == Some(Gone::Broken);
+        let Self { visitor: Visitor { stream, permit, linger, .. }, login, .. } = *self;
+        // The next one may come in while this socket lingers.
+        drop((login, permit));
+        match stream.into_std() {
+            Ok(stream) if !broken => linger.linger(OwnedFd::from(stream)),
+            _ => {}
+        }
+    }
+
+    async fn say_the_rest(&mut self) {
+        while !self.output.is_empty() && self.gone != Some(Gone::Broken) {
+            let written = match self.visitor.stream.writable().await {
+                Ok(()) => self.output.flush(&self.visitor.stream),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                self.broken(&error);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_bytes<F: Future>(_: impl Fn(Box<ControlLoop>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let bytes = future_bytes(ControlLoop::run) + size_of::<ControlLoop>();
+        assert!(
+            bytes <= 4096,
+            "a session's task takes {bytes} bytes, {} of them state",
+            size_of::<ControlLoop>()
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! The IO shell: drives the protocol with sockets, the gate and storage.
+//!
+//! [`Server::start`] opens the doors; the [`ServerHandle`] it returns looks inside, drains and tells when all is over. One task a
+//! session owns everything of that session (`ControlLoop`); a transfer is polled inside it and only its
+//! steps that may block on a disk run on other threads.
+
+mod clock;
+mod config;
+mod control;
+mod door;
+mod gate;
+mod house;
+mod login;
+mod sampler;
+mod server;
+mod stage;
+mod storing;
+mod tally;
+mod transfer;
+
+pub use config::{Limits, ListenerConfig, ServerConfig, Timeouts};
+pub use server::{Server, ServerHandle, Snapshot, StartError, Summary};
+pub use tidegate_net::{PassiveAddress, PortChoice};

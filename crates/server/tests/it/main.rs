@@ -1,0 +1,10 @@
+//! A whole server over real sockets on loopback, on a storage in memory.
+
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod sessions;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod transfers;

@@ -1,0 +1,105 @@
+//! A server on a port of its own, a storage in memory with faults, and a client that waits for nothing longer than it must.
+
+mod client;
+mod memory;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_accounts::{Account, Accounts, Anonymous, hash_password};
+use tidegate_server::{
+    Limits, ListenerConfig, PassiveAddress, PortChoice, Server, ServerConfig, ServerHandle, Summary, Timeouts,
+};
+use tidegate_types::{Rights, UploadStyle};
+
+pub(crate) use client::{Client, Data, soon};
+pub(crate) use memory::Memory;
+
+/// The password of every account.
+pub(crate) const PASSWORD: &str = "correct horse";
+
+/// A running server and what it serves.
+pub(crate) struct House {
+    pub(crate) handle: ServerHandle,
+    pub(crate) files: Arc<Memory>,
+    pub(crate) address: SocketAddr,
+}
+
+/// What differs from test to test.
+pub(crate) struct Setup {
+    pub(crate) listen: SocketAddr,
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    /// Whether storage gives descriptors, for kernel copies.
+    pub(crate) kernel: bool,
+    pub(crate) account_connections_max: Option<u32>,
+    pub(crate) passive_ports: PortChoice,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let long = Duration::from_secs(30);
+        Self {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            limits: Limits { connections: 100, connections_per_address: None },
+            timeouts: Timeouts { login: long, idle: long, data_open: long, data_stall: long },
+            kernel: false,
+            account_connections_max: None,
+            passive_ports: PortChoice::Free,
+        }
+    }
+}
+
+impl Setup {
+    pub(crate) fn start(self) -> House {
+        let files = Arc::new(Memory::new(self.kernel));
+        let account = Account {
+            name: "tide".into(),
+            password_hash: hash_password(PASSWORD.as_bytes()).unwrap(),
+            home: "/tide".into(),
+            rights: Rights::ALL,
+            max_connections: self.account_connections_max,
+            upload: UploadStyle::Atomic,
+        };
+        let anonymous = Anonymous { home: "/pub".into(), rights: Rights::ALL, max_connections: None };
+        let config = ServerConfig {
+            listeners: vec![ListenerConfig {
+                address: self.listen,
+                passive_ports: self.passive_ports,
+                passive_address: PassiveAddress::auto(),
+            }],
+            greeting: "tidegate ready".into(),
+            timeouts: self.timeouts,
+            limits: self.limits,
+            accounts: Accounts::new(vec![account], Some(anonymous)).unwrap(),
+        };
+        let handle = Server::start(config, Arc::clone(&files) as Arc<_>).unwrap();
+        let address = handle.local_addresses()[0];
+        House { handle, files, address }
+    }
+}
+
+impl House {
+    /// Returns a client that has read the greeting.
+    pub(crate) async fn visit(&self) -> Client {
+        let mut client = Client::connect(self.address).await;
+        assert_eq!(client.reply().await, "220 tidegate ready\r\n");
+        client
+    }
+
+    /// Returns a client that is logged in as anonymous: no password hash is computed.
+    pub(crate) async fn enter(&self) -> Client {
+        let mut client = self.visit().await;
+        client.expect("USER anonymous", "331").await;
+        client.expect("PASS me@", "230").await;
+        client.expect("TYPE I", "200").await;
+        client
+    }
+
+    /// Ends the server and returns what it did.
+    pub(crate) async fn end(&self) -> Summary {
+        self.handle.drain(Duration::from_secs(5));
+        soon("the end", self.handle.finished()).await
+    }
+}

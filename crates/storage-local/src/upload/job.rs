@@ -1,0 +1,314 @@
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, RenameFlags, fsync, linkat, renameat, renameat_with, unlinkat};
+use rustix::io::{self, Errno};
+use tidegate_storage::{Cut, StorageError};
+use tidegate_types::{AccountName, StorageErrorKind};
+
+use crate::backend::Durability;
+use crate::carry::carry_over;
+use crate::errors::{Because, refuse};
+use crate::home::{Home, Reservation};
+use crate::journal::Record;
+use crate::names::temp_name;
+use crate::partials::{Key, Partial};
+use crate::root::Target;
+use crate::writers::Hold;
+use crate::{clock, facts};
+
+/// How many bytes of small writes wait in memory, per upload.
+const STASH_BYTES_MAX: usize = 32 * 1024;
+
+/// Where the bytes go.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Beside the target, under the hidden name of `temp`.
+    Temp {
+        temp: u64,
+        /// Whether the target existed at the beginning.
+        existed: bool,
+        may_overwrite: bool,
+    },
+    /// Into the target itself.
+    Target {
+        /// Whether the upload created it.
+        created: bool,
+    },
+}
+
+/// An upload under way: everything it must do on a thread that may block. Dropping it aborts it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) home: Arc<Home>,
+    pub(super) account: Option<AccountName>,
+    pub(super) target: Target,
+    pub(super) file: Arc<OwnedFd>,
+    pub(super) place: Place,
+    /// The right to write into a file that others can reach too.
+    pub(super) hold: Option<Hold>,
+    pub(super) reservation: Option<Reservation>,
+    progress: Progress,
+    stash: Vec<u8>,
+}
+
+/// How far it got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Writing,
+    /// A write or sync failed: what is in the file is not to be trusted or kept.
+    Broken,
+    Over,
+}
+
+impl Job {
+    pub(super) fn new(
+        home: &Arc<Home>,
+        account: Option<&AccountName>,
+        target: Target,
+        opened: (OwnedFd, Place),
+    ) -> Self {
+        let (file, place) = opened;
+        Self {
+            home: Arc::clone(home),
+            account: account.cloned(),
+            target,
+            file: Arc::new(file),
+            place,
+            hold: None,
+            reservation: None,
+            progress: Progress::Writing,
+            stash: Vec::new(),
+        }
+    }
+
+    pub(super) fn file(&self) -> &Arc<OwnedFd> {
+        &self.file
+    }
+
+    /// Returns whether nothing waits in memory, so that the descriptor stands where the next byte goes.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.stash.is_empty()
+    }
+
+    /// Returns whether a newer session of the same account has taken the file over.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.hold.as_ref().is_some_and(Hold::is_superseded)
+    }
+
+    /// Notes that a write somebody made through the descriptor failed.
+    pub(super) fn note_failed_write(&mut self) {
+        self.progress = Progress::Broken;
+    }
+
+    /// Keeps `bytes` in memory if they are few; returns whether it did. `Superseded` as for a write.
+    pub(super) fn stash(&mut self, bytes: &[u8]) -> Result<bool, StorageError> {
+        if self.stash.len() + bytes.len() > STASH_BYTES_MAX {
+            return Ok(false);
+        }
+        if let Some(hold) = &self.hold {
+            drop(hold.gate()?);
+        }
+        self.stash.extend_from_slice(bytes);
+        Ok(true)
+    }
+
+    /// Writes what waits in memory, then `bytes`.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        let gate = self.hold.as_ref().map(Hold::gate).transpose()?;
+        let stash = std::mem::take(&mut self.stash);
+        let done = write_all(&self.file, &stash).and_then(|()| write_all(&self.file, bytes));
+        drop(gate);
+        if done.is_err() {
+            self.progress = Progress::Broken;
+        }
+        done.because("write", &self.target.name)
+    }
+
+    /// Makes the upload durable as configured and visible; returns the size of the file.
+    pub(super) fn commit(&mut self) -> Result<u64, StorageError> {
+        if self.progress != Progress::Writing {
+            return Err(refuse(StorageErrorKind::Failed, &self.target.name, "an earlier write failed"));
+        }
+        self.write(&[])?;
+        let gate = self.hold.as_ref().map(Hold::gate).transpose()?;
+        let done = match self.place {
+            Place::Temp { temp, existed, may_overwrite } => self.publish(temp, existed, may_overwrite),
+            Place::Target { .. } => self.settle(),
+        };
+        drop(gate);
+        let size = match done {
+            Ok(size) => size,
+            Err((errno, broken)) => {
+                if broken {
+                    self.progress = Progress::Broken;
+                }
+                return Err(errno).because("commit", &self.target.name);
+            }
+        };
+        self.progress = Progress::Over;
+        if let Place::Temp { temp, .. } = self.place {
+            self.home.journal.forget(temp);
+            if !self.home.partials.is_empty()
+                && let Some(key) = self.key()
+                && self.home.partials.find(&key).is_some_and(|partial| partial.temp == temp)
+            {
+                self.home.partials.remove(&key);
+            }
+        }
+        if !matches!(self.place, Place::Target { created: false }) {
+            let synced = self.home.sync_directory(&self.target.dir, &*self.file);
+            synced.because("fsync of the directory of", &self.target.name)?;
+        }
+        Ok(size)
+    }
+
+    /// Syncs the temp and gives it its name. The error says whether the bytes are in doubt.
+    fn publish(&self, temp: u64, existed: bool, may_overwrite: bool) -> Result<u64, (Errno, bool)> {
+        let (dir, name) = (&self.target.dir, &self.target.name);
+        let temp = temp_name(temp);
+        let size = facts::of_fd(&self.file).map_err(|errno| (errno, false))?.stx_size;
+        if existed {
+            carry_over(dir, name, self.file.as_fd()).map_err(|errno| (errno, false))?;
+        }
+        self.sync_file().map_err(|errno| (errno, true))?;
+        let renamed = if existed && may_overwrite {
+            renameat(dir, &temp, dir, name)
+        } else {
+            match rename_new(dir, temp.as_bytes(), dir, name) {
+                // Somebody created the target meanwhile; the last commit wins.
+                Err(Errno::EXIST) if may_overwrite => carry_over(dir, name, self.file.as_fd())
+                    .and_then(|()| self.sync_file())
+                    .and_then(|()| renameat(dir, &temp, dir, name)),
+                other => other,
+            }
+        };
+        renamed.map_err(|errno| (errno, false))?;
+        Ok(size)
+    }
+
+    /// Syncs a file that was written in place.
+    fn settle(&self) -> Result<u64, (Errno, bool)> {
+        self.sync_file().map_err(|errno| (errno, true))?;
+        facts::of_fd(&self.file).map(|facts| facts.stx_size).map_err(|errno| (errno, false))
+    }
+
+    fn sync_file(&self) -> io::Result<()> {
+        match self.home.options.durability {
+            Durability::Full | Durability::File => fsync(&self.file),
+            Durability::None => Ok(()),
+        }
+    }
+
+    /// Ends the upload without a commit; says what remains.
+    pub(super) fn abort(&mut self) -> Cut {
+        if self.progress == Progress::Over {
+            return Cut::Discarded;
+        }
+        let superseded = self.is_superseded();
+        if !superseded && self.progress == Progress::Writing {
+            // A failure marks the job broken, which decides what is kept.
+            let _flushed = self.write(&[]);
+        }
+        let broken = self.progress == Progress::Broken;
+        self.progress = Progress::Over;
+        let Place::Temp { temp, existed, .. } = self.place else { return Cut::InPlace };
+        let size = facts::of_fd(&self.file).map_or(0, |facts| facts.stx_size);
+        if superseded {
+            return Cut::Kept { size };
+        }
+        if !broken && !existed && size > 0 && self.keep(temp).unwrap_or(false) {
+            return Cut::Kept { size };
+        }
+        self.discard(temp);
+        Cut::Discarded
+    }
+
+    /// Keeps the temp as the account's partial, if there is an account and the name is still free.
+    fn keep(&self, temp: u64) -> Result<bool, StorageError> {
+        let home = &self.home;
+        let Some(key) = self.key().filter(|_| home.options.keep_partial) else { return Ok(false) };
+        if !matches!(facts::of_name(&self.target.dir, &self.target.name), Err(Errno::NOENT)) {
+            return Ok(false);
+        }
+        let expires_at_secs = clock::now_unix_secs().saturating_add(home.options.partial_expiry.as_secs());
+        let dir_path = self.target.dir_path.clone();
+        let record = Record::Kept {
+            temp,
+            expires_at_secs,
+            account: key.account.clone(),
+            name: key.name.clone(),
+            dir_path: dir_path.clone(),
+        };
+        home.journal.write(&home.root, &record)?;
+        if home.options.durability == Durability::Full {
+            home.journal.sync()?;
+        }
+        match home.partials.keep(key, Partial { temp, dir_path, expires_at_secs }) {
+            None => Ok(true),
+            // It was one already, and was continued.
+            Some(other) if other.temp == temp => Ok(self.still_kept(temp)),
+            Some(other) => {
+                home.remove_temp(&other.dir_path, other.temp);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Returns whether the register has the temp: it gives a new one back when it is full.
+    fn still_kept(&self, temp: u64) -> bool {
+        self.key().and_then(|key| self.home.partials.find(&key)).is_some_and(|partial| partial.temp == temp)
+    }
+
+    fn discard(&self, temp: u64) {
+        if let Err(errno) = unlinkat(&self.target.dir, temp_name(temp), AtFlags::empty())
+            && errno != Errno::NOENT
+        {
+            tracing::warn!(%errno, "an unfinished upload cannot be removed");
+        }
+        self.home.journal.forget(temp);
+        if !self.home.partials.is_empty()
+            && self.still_kept(temp)
+            && let Some(key) = self.key()
+        {
+            self.home.partials.remove(&key);
+        }
+    }
+
+    fn key(&self) -> Option<Key> {
+        Key::of(self.account.as_ref(), &self.target.dir, &self.target.name)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if self.progress != Progress::Over {
+            self.abort();
+        }
+    }
+}
+
+fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match io::write(file, rest) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Renames to a name that must be free (`EXIST` otherwise), without a race. Where the file system has no such rename,
+/// a second link does the same for files.
+pub(crate) fn rename_new(from: &OwnedFd, old: &[u8], to: &OwnedFd, new: &[u8]) -> io::Result<()> {
+    match renameat_with(from, old, to, new, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
+            linkat(from, old, to, new, AtFlags::empty())?;
+            unlinkat(from, old, AtFlags::empty())
+        }
+        other => other,
+    }
+}
