@@ -1,0 +1,683 @@
+//! A server without sockets: real session machines, a real gate and line reader, files in memory, and time that is
+//! moved by hand. It performs actions as a shell must, and checks the machine's promises after every event.
+
+mod data;
+mod perform;
+
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use tidegate_admission::{AccountKey, Decision, Engine, Limits, PermitId, Question};
+use tidegate_protocol::line::{Input, LineReader, Urgent};
+use tidegate_protocol::reply::refusal_line;
+use tidegate_protocol::session::{
+    Actions, CloseReason, Event, LoginAnswer, RequestId, ServerSession, Settings, StorageRequest, Timeouts,
+    TransferEnd,
+};
+use tidegate_types::{AccountName, AddressKey, Moment, Profile, Rights, UploadStyle, VirtualPath};
+
+use crate::{Clock, FakeFs, FakeHome, Ledger, Random, Reply};
+use data::{Opened, Running};
+
+pub use data::DataScript;
+
+/// Names one connection of a world.
+pub type ConnectionId = usize;
+
+/// Somebody who may log in.
+#[derive(Clone, Debug)]
+pub struct FakeAccount {
+    /// The password; `None`: any will do (anonymous).
+    pub password: Option<Vec<u8>>,
+    /// What the session learns.
+    pub profile: Profile,
+    /// Where the home is in the tree.
+    pub home: VirtualPath,
+}
+
+impl FakeAccount {
+    /// Returns an account that may do `rights` in the whole tree.
+    pub fn new(name: &str, password: &str, rights: Rights) -> Self {
+        Self {
+            password: Some(password.as_bytes().to_vec()),
+            profile: Profile {
+                account: Some(AccountName(name.to_owned())),
+                rights,
+                upload: UploadStyle::Atomic,
+                connections_max: None,
+            },
+            home: VirtualPath::root(),
+        }
+    }
+
+    /// Returns the anonymous user.
+    pub fn anonymous(rights: Rights) -> Self {
+        let profile = Profile { account: None, rights, upload: UploadStyle::Atomic, connections_max: None };
+        Self { password: None, profile, home: VirtualPath::root() }
+    }
+}
+
+/// How a world is furnished.
+#[derive(Clone, Debug)]
+pub struct WorldOptions {
+    /// What sessions need to know.
+    pub settings: Settings,
+    /// The gate's limits.
+    pub limits: Limits,
+    /// Answers take up to this long, as the seed decides; zero: they come at once.
+    pub latency_max: Duration,
+    /// Decides delays and the gate's jitter.
+    pub seed: u64,
+}
+
+impl Default for WorldOptions {
+    fn default() -> Self {
+        Self {
+            settings: Settings {
+                greeting: "tidegate ready".to_owned(),
+                timeouts: Timeouts {
+                    login: Duration::from_secs(30),
+                    idle: Duration::from_mins(5),
+                    data_open: Duration::from_secs(20),
+                    data_stall: Duration::from_mins(1),
+                },
+            },
+            limits: Limits { connections: 100, connections_per_address: None },
+            latency_max: Duration::ZERO,
+            seed: 0,
+        }
+    }
+}
+
+/// What is held back until the test lets go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holds {
+    /// Answers of storage, of the gate, of the password check and of the passive ports.
+    pub answers: bool,
+    /// Bytes on data connections.
+    pub data: bool,
+    /// The news that a transfer is over.
+    pub ends: bool,
+}
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Due {
+    Login {
+        request: RequestId,
+        user: Vec<u8>,
+        password: Vec<u8>,
+    },
+    Gate {
+        request: RequestId,
+        key: AccountKey,
+        limit: Option<u32>,
+    },
+    Storage {
+        request: RequestId,
+        what: Box<StorageRequest>,
+    },
+    Passive {
+        request: RequestId,
+    },
+    /// Of the transfer with this number, as the next two.
+    DataOpen(u64),
+    DataStep(u64),
+    Commit(u64),
+    End(TransferEnd),
+}
+
+impl Due {
+    const fn is_held(&self, holds: Holds) -> bool {
+        match self {
+            Self::Login { .. } | Self::Gate { .. } | Self::Storage { .. } | Self::Passive { .. } => {
+                holds.answers
+            }
+            Self::DataOpen(_) | Self::DataStep(_) | Self::Commit(_) => holds.data,
+            Self::End(_) => holds.ends,
+        }
+    }
+}
+
+/// One client's connection, with everything a shell keeps for it.
+#[derive(Debug)]
+struct Connection {
+    session: ServerSession,
+    lines: LineReader,
+    /// Bytes the reader had no room for: the socket.
+    inbox: Vec<u8>,
+    ledger: Ledger,
+    wire: Vec<u8>,
+    address: IpAddr,
+    permit: Option<PermitId>,
+    login_permit: Option<PermitId>,
+    home: Option<FakeHome>,
+    storage_request: Option<RequestId>,
+    passive_request: Option<RequestId>,
+    opened: Option<Opened>,
+    passive: Option<u16>,
+    running: Option<Running>,
+    scripts: VecDeque<DataScript>,
+    scripts_of_lines: BTreeMap<Vec<u8>, DataScript>,
+    /// What came over data connections that have ended, by the line that asked for it.
+    received: Vec<(Vec<u8>, Vec<u8>)>,
+    closed: Option<CloseReason>,
+    eof: bool,
+    eof_told: bool,
+}
+
+/// A house with its clients.
+#[derive(Debug)]
+pub struct World {
+    /// The time.
+    pub clock: Clock,
+    /// The files.
+    pub fs: FakeFs,
+    /// The gate.
+    pub gate: Engine,
+    /// Who may log in, by name as sent.
+    pub accounts: BTreeMap<Vec<u8>, FakeAccount>,
+    /// Passive ports that are free; `None`: as many as wanted.
+    pub ports_free: Option<u32>,
+    /// Whether logins cannot be checked.
+    pub logins_unavailable: bool,
+    settings: Arc<Settings>,
+    random: Random,
+    latency_max: Duration,
+    connections: Vec<Connection>,
+    due: BTreeMap<(Moment, u64), (ConnectionId, Due)>,
+    held: Vec<(ConnectionId, Due)>,
+    holds: Holds,
+    last_due: u64,
+    next_port: u16,
+    permits: HashSet<PermitId>,
+    granted: u64,
+    released: u64,
+}
+
+impl World {
+    /// Returns an empty house.
+    pub fn new(options: WorldOptions) -> Self {
+        let mut random = Random::new(options.seed);
+        Self {
+            clock: Clock::default(),
+            fs: FakeFs::new(),
+            gate: Engine::new(options.limits, random.next()),
+            accounts: BTreeMap::new(),
+            ports_free: None,
+            logins_unavailable: false,
+            settings: Arc::new(options.settings),
+            random,
+            latency_max: options.latency_max,
+            connections: Vec::new(),
+            due: BTreeMap::new(),
+            held: Vec::new(),
+            holds: Holds::default(),
+            last_due: 0,
+            next_port: 50_000,
+            permits: HashSet::new(),
+            granted: 0,
+            released: 0,
+        }
+    }
+
+    /// Lets `account` log in under `name`.
+    pub fn add_account(&mut self, name: &str, account: FakeAccount) {
+        self.accounts.insert(name.as_bytes().to_vec(), account);
+    }
+
+    /// Connects from 192.0.2.1.
+    pub fn connect(&mut self) -> Result<ConnectionId, Vec<u8>> {
+        self.connect_from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))
+    }
+
+    /// Connects from `address`. Errors: the line with which the gate refuses.
+    pub fn connect_from(&mut self, address: IpAddr) -> Result<ConnectionId, Vec<u8>> {
+        let now = self.clock.now();
+        let permit = match self.gate.ask(&Question::connection(address), now) {
+            Decision::Admit(permit) => permit,
+            Decision::Refuse(refusal) => {
+                assert!(refusal.retry_after_secs > 0, "{refusal:?}");
+                let mut line = Vec::new();
+                refusal_line(&refusal, &mut line);
+                return Err(line);
+            }
+        };
+        self.note_granted(permit);
+        self.connections.push(Connection {
+            session: ServerSession::new(Arc::clone(&self.settings), address),
+            lines: LineReader::new(),
+            inbox: Vec::new(),
+            ledger: Ledger::default(),
+            wire: Vec::new(),
+            address,
+            permit: Some(permit),
+            login_permit: None,
+            home: None,
+            storage_request: None,
+            passive_request: None,
+            opened: None,
+            passive: None,
+            running: None,
+            scripts: VecDeque::new(),
+            scripts_of_lines: BTreeMap::new(),
+            received: Vec::new(),
+            closed: None,
+            eof: false,
+            eof_told: false,
+        });
+        let id = self.connections.len() - 1;
+        self.tell(id, Event::Opened);
+        self.settle();
+        Ok(id)
+    }
+
+    /// Gives the server bytes from the client and lets happen what happens at once.
+    pub fn send(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let connection = &mut self.connections[id];
+        if connection.closed.is_none() && !connection.eof {
+            connection.inbox.extend_from_slice(bytes);
+            self.feed(id);
+        }
+        self.settle();
+    }
+
+    /// Closes the client's side of the control connection.
+    pub fn hang_up(&mut self, id: ConnectionId) {
+        self.connections[id].eof = true;
+        self.feed(id);
+        self.settle();
+    }
+
+    /// Decides how the data connection of the next transfer behaves; several wait in order.
+    pub fn script(&mut self, id: ConnectionId, script: DataScript) {
+        self.connections[id].scripts.push_back(script);
+    }
+
+    /// As [`script`](Self::script), for the transfer that exactly `line` will ask for.
+    pub fn script_for(&mut self, id: ConnectionId, line: &[u8], script: DataScript) {
+        self.connections[id].scripts_of_lines.insert(line.to_vec(), script);
+    }
+
+    /// Lets `by` pass.
+    pub fn advance(&mut self, by: Duration) {
+        let until = self.clock.now() + by;
+        self.run_until(until);
+    }
+
+    /// Lets happen what happens now.
+    pub fn settle(&mut self) {
+        self.run_until(self.clock.now());
+    }
+
+    /// Announces a drain that ends in `retry_after_secs`, to the gate and to every session.
+    pub fn drain(&mut self, retry_after_secs: u32) {
+        let now = self.clock.now();
+        self.gate.drain(now + Duration::from_secs(retry_after_secs.into()), now);
+        for id in 0..self.connections.len() {
+            self.tell(id, Event::DrainRequested { retry_after_secs });
+            self.feed(id);
+        }
+        self.settle();
+    }
+
+    /// Tells every session that the drain has run out of time.
+    pub fn drain_expired(&mut self) {
+        for id in 0..self.connections.len() {
+            self.tell(id, Event::DrainExpired);
+            self.feed(id);
+        }
+        self.settle();
+    }
+
+    /// Holds things back, or lets go of them.
+    pub fn hold(&mut self, holds: Holds) {
+        self.holds = holds;
+        let (held, free): (Vec<_>, Vec<_>) = self.held.drain(..).partition(|(_, due)| due.is_held(holds));
+        self.held = held;
+        for (id, due) in free {
+            self.schedule(id, Duration::ZERO, due);
+        }
+        self.settle();
+    }
+
+    /// Returns what is held back.
+    pub const fn holds(&self) -> Holds {
+        self.holds
+    }
+
+    /// Takes out the bytes that the server wrote.
+    pub fn take_wire(&mut self, id: ConnectionId) -> Vec<u8> {
+        std::mem::take(&mut self.connections[id].wire)
+    }
+
+    /// Takes out the replies since the last time.
+    pub fn take_replies(&mut self, id: ConnectionId) -> Vec<Reply> {
+        self.connections[id].ledger.take_replies()
+    }
+
+    /// Takes out what came over the data connections that have ended, oldest first.
+    pub fn take_received(&mut self, id: ConnectionId) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.connections[id].received).into_iter().map(|(_, received)| received).collect()
+    }
+
+    /// Takes out what came over the data connection that `line` asked for, if it has ended.
+    pub fn take_received_of(&mut self, id: ConnectionId, line: &[u8]) -> Option<Vec<u8>> {
+        let received = &mut self.connections[id].received;
+        let at = received.iter().position(|(asked, _)| asked == line)?;
+        Some(received.remove(at).1)
+    }
+
+    /// Returns the books of a connection.
+    pub fn ledger(&self, id: ConnectionId) -> &Ledger {
+        &self.connections[id].ledger
+    }
+
+    /// Returns the session machine of a connection.
+    pub fn session(&self, id: ConnectionId) -> &ServerSession {
+        &self.connections[id].session
+    }
+
+    /// Returns why the server closed, `None` while it has not.
+    pub fn closed(&self, id: ConnectionId) -> Option<CloseReason> {
+        self.connections[id].closed
+    }
+
+    /// Returns how many permits were granted, and how many came back.
+    pub const fn permits(&self) -> (u64, u64) {
+        (self.granted, self.released)
+    }
+
+    /// Checks that nobody and nothing is left: call it when every connection is closed.
+    pub fn check_empty(&self) {
+        assert!(self.connections.iter().all(|connection| connection.closed.is_some()), "somebody is inside");
+        assert_eq!(self.fs.handles_open(), 0, "open handles");
+        assert_eq!(self.granted, self.released, "permits granted and released");
+        assert!(self.permits.is_empty(), "live permits: {:?}", self.permits);
+        let gate = self.gate.snapshot();
+        assert_eq!(
+            (gate.connections, gate.addresses, gate.logins, gate.accounts, gate.anonymous),
+            (0, 0, 0, 0, 0),
+            "{gate:?}"
+        );
+        assert_eq!(gate.counters.stale_releases, 0, "permits released twice");
+    }
+
+    /// Returns how long an answer takes.
+    fn latency(&mut self) -> Duration {
+        self.random.duration(self.latency_max)
+    }
+
+    fn schedule(&mut self, id: ConnectionId, after: Duration, due: Due) {
+        self.last_due += 1;
+        self.due.insert((self.clock.now() + after, self.last_due), (id, due));
+    }
+
+    fn run_until(&mut self, until: Moment) {
+        let mut steps = 0_u32;
+        loop {
+            steps += 1;
+            assert!(steps < 1_000_000, "the world does not come to rest");
+            let happens = self.due.first_key_value().map(|((at, _), _)| *at).filter(|at| *at <= until);
+            let deadlines = self.connections.iter().enumerate().filter(|(_, one)| one.closed.is_none());
+            let ticks = deadlines.filter_map(|(id, one)| Some((one.session.next_deadline()?, id)));
+            let tick = ticks.min().filter(|(at, _)| *at <= until);
+            match (happens, tick) {
+                (None, None) => break,
+                (Some(at), tick) if tick.is_none_or(|(deadline, _)| at <= deadline) => {
+                    self.clock.advance_to(at);
+                    self.fs.set_time(self.clock.wall());
+                    if let Some((_, (id, due))) = self.due.pop_first() {
+                        self.happen(id, due);
+                    }
+                }
+                (_, Some((deadline, id))) => {
+                    self.clock.advance_to(deadline);
+                    self.tell(id, Event::Tick);
+                    let now = self.clock.now();
+                    let next = self.connections[id].session.next_deadline();
+                    assert!(
+                        next.is_none_or(|next| next > now),
+                        "a tick leaves a deadline due: {next:?} at {now:?}"
+                    );
+                    self.feed(id);
+                }
+                (Some(_), None) => {}
+            }
+        }
+        self.clock.advance_to(until);
+        self.fs.set_time(self.clock.wall());
+    }
+
+    /// Gives the session what the client sent, as far as it wants it.
+    fn feed(&mut self, id: ConnectionId) {
+        loop {
+            let now = self.clock.now();
+            let connection = &mut self.connections[id];
+            if connection.closed.is_some() {
+                return;
+            }
+            let taken = connection.lines.push(&connection.inbox);
+            connection.inbox.drain(..taken);
+            let wants = connection.session.wants_lines();
+            connection.lines.set_limit(connection.session.line_bytes_max());
+            if wants {
+                let input = connection.lines.next().map(Taken::from);
+                match input {
+                    Some(Taken::Line(line)) => {
+                        connection.ledger.said(&line, now);
+                        self.tell(id, Event::Line(&line));
+                        continue;
+                    }
+                    Some(Taken::TooLong) => {
+                        connection.ledger.said_too_much(now);
+                        self.tell(id, Event::LineTooLong);
+                        continue;
+                    }
+                    Some(Taken::Endless) => {
+                        connection.ledger.said_too_much(now);
+                        self.tell(id, Event::LineEndless);
+                        continue;
+                    }
+                    None => {}
+                }
+            } else if connection.session.is_transferring()
+                && let Some(urgent) = connection.lines.take_urgent()
+            {
+                let line: &[u8] = if urgent == Urgent::Abort { b"ABOR" } else { b"STAT" };
+                connection.ledger.said(line, now);
+                self.tell(id, Event::Line(line));
+                continue;
+            }
+            let connection = &mut self.connections[id];
+            if connection.eof && !connection.eof_told {
+                connection.eof_told = true;
+                self.tell(id, Event::PeerClosed);
+                continue;
+            }
+            return;
+        }
+    }
+
+    /// Tells a session one thing and performs what it wants.
+    fn tell(&mut self, id: ConnectionId, event: Event<'_>) {
+        let now = self.clock.now();
+        let connection = &mut self.connections[id];
+        if connection.closed.is_some() {
+            return;
+        }
+        let mut out = Actions::default();
+        connection.session.handle(event, now, &mut out);
+        connection.ledger.heard(&out.wire, now);
+        connection.wire.extend_from_slice(&out.wire);
+        let mut answers = Vec::new();
+        for action in out.list {
+            assert!(self.connections[id].closed.is_none(), "{action:?} after Close");
+            if let Some(answer) = self.perform(id, action) {
+                answers.push(answer);
+            }
+        }
+        self.check(id);
+        for progress in answers {
+            self.tell(id, Event::Progress(progress));
+        }
+    }
+
+    /// What must hold between two events.
+    fn check(&self, id: ConnectionId) {
+        let connection = &self.connections[id];
+        let session = &connection.session;
+        if connection.closed.is_some() {
+            return;
+        }
+        assert!(!connection.ledger.is_over(), "the last line was said, and nothing closes");
+        assert!(session.next_deadline().is_some(), "no deadline is armed: {session:?}");
+        assert_eq!(
+            session.profile().is_some(),
+            connection.login_permit.is_some(),
+            "logged in without a permit"
+        );
+        let transferring = connection.running.is_some() || self.has_end_due(id);
+        assert_eq!(session.is_transferring(), transferring, "{session:?}");
+        // Logged in or not, nothing is open without somebody who asked for it.
+        if session.profile().is_none() {
+            let nothing =
+                connection.opened.is_none() && connection.passive.is_none() && connection.home.is_none();
+            assert!(nothing || self.is_logging_in(id), "something is open before login: {connection:?}");
+        }
+        self.check_limits(connection);
+        assert_eq!(self.permits.len() as u64, self.granted - self.released);
+    }
+
+    /// Counts for itself what the gate must have counted.
+    fn check_limits(&self, connection: &Connection) {
+        let gate = self.gate.snapshot();
+        let inside = self.connections.iter().filter(|other| other.permit.is_some());
+        let (address, count) = (AddressKey::of(connection.address), inside.clone().count());
+        let neighbours = inside.clone().filter(|other| AddressKey::of(other.address) == address).count();
+        let exceeds = |count: usize, limit: Option<u32>| limit.is_some_and(|limit| count > limit as usize);
+        if gate.limits_changed.is_none() {
+            assert!(!exceeds(count, Some(gate.limits.connections)), "{count} inside: {gate:?}");
+            assert!(
+                !exceeds(neighbours, gate.limits.connections_per_address),
+                "{neighbours} of {address}: {gate:?}"
+            );
+        }
+        if let Some(profile) = connection.session.profile() {
+            let same = |other: &&Connection| {
+                other.session.profile().is_some_and(|other| other.account == profile.account)
+            };
+            let logins = inside.filter(same).count();
+            assert!(!exceeds(logins, profile.connections_max), "{logins} of {profile:?}");
+        }
+    }
+
+    fn has_end_due(&self, id: ConnectionId) -> bool {
+        let is_end = |(other, due): &(ConnectionId, Due)| *other == id && matches!(due, Due::End(_));
+        self.due.values().any(is_end) || self.held.iter().any(is_end)
+    }
+
+    fn is_logging_in(&self, id: ConnectionId) -> bool {
+        let is_gate = |(other, due): &(ConnectionId, Due)| *other == id && matches!(due, Due::Gate { .. });
+        self.due.values().any(is_gate) || self.held.iter().any(is_gate)
+    }
+
+    fn note_granted(&mut self, permit: PermitId) {
+        assert!(self.permits.insert(permit), "a live permit was granted again");
+        self.granted += 1;
+    }
+
+    fn release(&mut self, permit: PermitId) {
+        assert!(self.permits.remove(&permit), "a permit is released twice");
+        self.released += 1;
+        self.gate.release(permit, self.clock.now());
+    }
+
+    /// Makes one due thing happen, or puts it aside while it is held.
+    fn happen(&mut self, id: ConnectionId, due: Due) {
+        if self.connections[id].closed.is_some() {
+            return;
+        }
+        if due.is_held(self.holds) {
+            self.held.push((id, due));
+            return;
+        }
+        match due {
+            Due::Login { request, user, password } => {
+                let answer = self.check_login(id, &user, &password);
+                self.tell(id, Event::LoginAnswered(request, answer));
+            }
+            Due::Gate { request, key, limit } => {
+                let answer = self.ask_gate(id, key, limit);
+                self.tell(id, Event::GateAnswered(request, answer));
+            }
+            Due::Storage { request, what } => {
+                if self.connections[id].storage_request == Some(request) {
+                    self.connections[id].storage_request = None;
+                    let answer = self.store(id, *what);
+                    self.tell(id, Event::StorageAnswered(request, answer));
+                }
+            }
+            Due::Passive { request } => {
+                if self.connections[id].passive_request == Some(request) {
+                    self.connections[id].passive_request = None;
+                    let answer = self.lease(id);
+                    let before = self.connections[id].wire.len();
+                    self.tell(id, Event::PassiveOpened(request, answer));
+                    let said = self.connections[id].wire.get(before..).unwrap_or_default();
+                    let told = said.starts_with(b"227") || said.starts_with(b"229");
+                    assert!(
+                        told || self.connections[id].passive.is_none(),
+                        "a port is leased that nobody was told of"
+                    );
+                }
+            }
+            Due::DataOpen(number) if self.is_running(id, number) => self.data_open(id),
+            Due::DataStep(number) if self.is_running(id, number) => self.data_step(id),
+            Due::Commit(number) if self.is_running(id, number) => self.data_commit(id),
+            Due::DataOpen(_) | Due::DataStep(_) | Due::Commit(_) => {}
+            Due::End(end) => self.tell(id, Event::TransferEnded(end)),
+        }
+        self.feed(id);
+    }
+
+    fn is_running(&self, id: ConnectionId, number: u64) -> bool {
+        self.connections[id].running.as_ref().is_some_and(|running| running.number == number)
+    }
+
+    fn check_login(&mut self, id: ConnectionId, user: &[u8], password: &[u8]) -> LoginAnswer {
+        if self.logins_unavailable {
+            return LoginAnswer::Unavailable;
+        }
+        let Some(account) = self.accounts.get(user) else { return LoginAnswer::Denied };
+        if account.password.as_deref().is_some_and(|right| right != password) {
+            return LoginAnswer::Denied;
+        }
+        match self.fs.home(&account.home, account.profile.account.clone()) {
+            Ok(home) => {
+                self.connections[id].home = Some(home);
+                LoginAnswer::Accepted(account.profile.clone())
+            }
+            Err(_) => LoginAnswer::Unavailable,
+        }
+    }
+}
+
+/// An [`Input`] that owns its line.
+enum Taken {
+    Line(Vec<u8>),
+    TooLong,
+    Endless,
+}
+
+impl From<Input<'_>> for Taken {
+    fn from(input: Input<'_>) -> Self {
+        match input {
+            Input::Line(line) => Self::Line(line.to_vec()),
+            Input::TooLong => Self::TooLong,
+            Input::Endless => Self::Endless,
+        }
+    }
+}
