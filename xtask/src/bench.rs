@@ -91,6 +91,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let ours = kinds.iter().any(|kind| *kind != Kind::Vsftpd);
     let tidegate = ours.then(|| build(workspace)).transpose()?;
     let scratch = Scratch::make(options.mib * MIB, kinds.len())?;
+    cpu::adopt_orphans()?;
     let mut running = Vec::new();
     for kind in kinds {
         running.push(Server::start(kind, tidegate.as_deref(), &scratch)?);
@@ -144,8 +145,8 @@ fn measure(servers: &mut [Server], scratch: &Scratch, options: &Options) -> Resu
 
 /// One session: login, `transfers` times the file, QUIT. The rate is that of the transfers alone, from EPSV to the final
 /// reply; the CPU time is that of the whole session, taken when the server has reaped it.
-fn session(server: &Server, work: Work, scratch: &Scratch, transfers: u32) -> Result<Sample> {
-    let before = cpu::settled(server.pid(), server.processes_at_rest)?;
+fn session(server: &mut Server, work: Work, scratch: &Scratch, transfers: u32) -> Result<Sample> {
+    let before = server.meter.read()?;
     let mut client = Client::login(server.address)?;
     let mut wall = Duration::ZERO;
     for _ in 0..transfers {
@@ -155,7 +156,7 @@ fn session(server: &Server, work: Work, scratch: &Scratch, transfers: u32) -> Re
         };
     }
     client.quit()?;
-    let spent = cpu::settled(server.pid(), server.processes_at_rest)?.saturating_sub(before);
+    let spent = server.meter.read()?.saturating_sub(before);
     Ok(Sample::new(scratch.bytes * u64::from(transfers), wall, spent))
 }
 

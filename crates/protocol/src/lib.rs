@@ -6,8 +6,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
-#[cfg(test)]
 #[macro_use]
+#[cfg(test)]
 extern crate std;
 
 pub mod address;

@@ -1,65 +1,116 @@
-//! CPU time of a server: of the whole process tree, with the children it has reaped.
+//! CPU time of a server: of all its processes, with those that have ended.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, WaitOptions, getpid, set_child_subreaper, waitpid};
 
 /// How long a server may take to end a session after its client saw the end of the connection.
 const SETTLE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(2);
 
+/// Makes orphans children of this process: vsftpd's session parent sometimes ends before it has waited for the child that did
+/// the transfer, and the time of that child would be lost.
+pub(super) fn adopt_orphans() -> Result<()> {
+    set_child_subreaper(Some(getpid())).context("cannot become the reaper of orphans")
+}
+
+/// Adds up the CPU time of `root`, its descendants and the orphans they leave. While one meter waits for the end of a session, no
+/// other server may have one: an orphan does not tell whose it was.
+pub(super) struct Meter {
+    root: u32,
+    /// How many processes there are while no session is open.
+    at_rest: usize,
+    /// The ticks of orphans that were reaped here.
+    orphans: u64,
+}
+
 /// One row of `/proc/PID/stat`, as far as it is needed.
 #[derive(Debug, PartialEq, Eq)]
 struct Process {
     pid: u32,
+    is_zombie: bool,
     parent: u32,
+    group: u32,
+    session: u32,
     /// utime + stime + cutime + cstime: its own and that of the children it has waited for.
     ticks: u64,
 }
 
-/// Waits until the tree of `root` has `processes` again, then returns the CPU time it has used since it began.
-/// The kernel tells it in ticks of 10 ms: measure seconds. Errors: the server is gone, or its sessions do not end.
-pub(super) fn settled(root: u32, processes: usize) -> Result<Duration> {
-    let deadline = Instant::now() + SETTLE;
-    loop {
-        let mut tree = tree_of(root)?;
-        if tree.len() <= processes {
-            // The sessions are gone by now, but the root may have been read before it reaped them: read it again.
-            tree = tree_of(root)?;
-            let ticks: u64 = tree.iter().map(|process| process.ticks).sum();
-            return Ok(duration(ticks, rustix::param::clock_ticks_per_second()));
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "{} processes instead of {processes}, {} s after the session",
-            tree.len(),
-            SETTLE.as_secs()
-        );
-        std::thread::sleep(POLL);
+impl Meter {
+    /// Begins with a server of one process.
+    pub(super) fn of(root: u32) -> Self {
+        Self { root, at_rest: 1, orphans: 0 }
     }
-}
 
-/// Returns how many processes the tree of `root` has now.
-pub(super) fn processes(root: u32) -> Result<usize> {
-    Ok(tree_of(root)?.len())
+    /// Takes the processes there are now for all there are while no session is open.
+    pub(super) fn rest(&mut self) -> Result<()> {
+        self.at_rest = family(self.root)?.len();
+        Ok(())
+    }
+
+    /// Waits until no session is open, then returns the CPU time used since the server began. The kernel tells it in ticks
+    /// of 10 ms: measure seconds. Errors: the server is gone, or its sessions do not end.
+    pub(super) fn read(&mut self) -> Result<Duration> {
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            let mut processes = family(self.root)?;
+            self.reap_orphans(&processes);
+            if processes.len() <= self.at_rest {
+                // The sessions are gone by now, but the root may have been read before it reaped them: read it again.
+                processes = family(self.root)?;
+                let ticks = processes.iter().map(|process| process.ticks).sum::<u64>() + self.orphans;
+                return Ok(duration(ticks, rustix::param::clock_ticks_per_second()));
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "{} processes instead of {}, {} s after the session",
+                processes.len(),
+                self.at_rest,
+                SETTLE.as_secs()
+            );
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits for the orphans that have ended and keeps their time. A zombie's time does not change any more.
+    fn reap_orphans(&mut self, processes: &[Process]) {
+        let own = std::process::id();
+        let orphans = processes.iter().filter(|process| process.is_zombie && process.parent == own);
+        for orphan in orphans.filter(|process| process.pid != self.root) {
+            let pid = i32::try_from(orphan.pid).ok().and_then(Pid::from_raw);
+            if pid.is_some() && matches!(waitpid(pid, WaitOptions::NOHANG), Ok(Some(_))) {
+                self.orphans += orphan.ticks;
+            }
+        }
+    }
 }
 
 fn duration(ticks: u64, ticks_per_second: u64) -> Duration {
     Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / ticks_per_second.max(1)))
 }
 
-/// Returns `root` and all that descend from it, zombies included.
-fn tree_of(root: u32) -> Result<Vec<Process>> {
+/// Returns `root`, all that descend from it and the orphans, zombies included. Errors: `root` itself is gone or dead.
+fn family(root: u32) -> Result<Vec<Process>> {
+    let own = std::process::id();
     let mut others = all()?;
-    let mut tree: Vec<Process> = others.extract_if(.., |process| process.pid == root).collect();
-    ensure!(!tree.is_empty(), "the server (process {root}) is gone");
+    let own_session = others.iter().find(|process| process.pid == own).map(|process| process.session);
+    let mut family: Vec<Process> = others
+        .extract_if(.., |process| {
+            // What was started here is in this session and leads a group; what vsftpd forks is in a session of its own.
+            let is_orphan = Some(process.session) != own_session || process.group == root;
+            process.pid == root || process.parent == own && is_orphan
+        })
+        .collect();
+    let lives = family.iter().any(|process| process.pid == root && !process.is_zombie);
+    ensure!(lives, "the server (process {root}) is gone");
     let mut next = 0;
-    while let Some(parent) = tree.get(next).map(|process| process.pid) {
-        tree.extend(others.extract_if(.., |process| process.parent == parent));
+    while let Some(parent) = family.get(next).map(|process| process.pid) {
+        family.extend(others.extract_if(.., |process| process.parent == parent));
         next += 1;
     }
-    Ok(tree)
+    Ok(family)
 }
 
 fn all() -> Result<Vec<Process>> {
@@ -72,25 +123,51 @@ fn all() -> Result<Vec<Process>> {
         .collect())
 }
 
-/// Reads `pid (name) state ppid … utime stime cutime cstime …`; the name may hold blanks and parentheses (proc(5)).
+/// Reads `pid (name) state ppid pgrp session … utime stime cutime cstime …`; the name may hold blanks and parentheses (proc(5)).
 fn parse(stat: &str) -> Option<Process> {
     let pid = stat.split_whitespace().next()?.parse().ok()?;
     let rest: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let is_zombie = matches!(*rest.first()?, "Z" | "X");
     let parent = rest.get(1)?.parse().ok()?;
+    let group = rest.get(2)?.parse().ok()?;
+    let session = rest.get(3)?.parse().ok()?;
     let ticks = rest.get(11..15)?.iter().map(|field| field.parse::<u64>().ok()).sum::<Option<u64>>()?;
-    Some(Process { pid, parent, ticks })
+    Some(Process { pid, is_zombie, parent, group, session, ticks })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Read;
-    use std::process::{Command, Stdio};
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+
+    const BURN: &str = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+
+    /// A shell that leads a group, has run `script` and now waits for a line with one process.
+    fn shell(script: &str) -> Child {
+        let mut shell = Command::new("sh")
+            .args(["-c", &format!("read -r line; {script}; echo done; read -r line")])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(shell.stdin.as_mut().unwrap(), b"go\n").unwrap();
+        shell
+    }
+
+    fn wait_for_done(shell: &mut Child) {
+        let mut done = [0; 5];
+        shell.stdout.as_mut().unwrap().read_exact(&mut done).unwrap();
+        assert_eq!(&done, b"done\n");
+    }
 
     #[test]
     fn a_name_may_hold_anything() {
-        let stat = "42 (a ) S 9) S 7 42 42 0 -1 4194560 1 2 3 4 10 20 300 4000 20 0 1 0 99";
-        assert_eq!(parse(stat), Some(Process { pid: 42, parent: 7, ticks: 4330 }));
+        let stat = "42 (a ) S 9) S 7 41 40 0 -1 4194560 1 2 3 4 10 20 300 4000 20 0 1 0 99";
+        let expected = Process { pid: 42, is_zombie: false, parent: 7, group: 41, session: 40, ticks: 4330 };
+        assert_eq!(parse(stat), Some(expected));
         assert_eq!(parse("42 (cut) S 7 42"), None);
     }
 
@@ -101,22 +178,27 @@ mod tests {
 
     #[test]
     fn the_time_of_a_reaped_child_is_counted() {
-        // The shell waits for a child that burns CPU, then lives on without one.
-        let burn = "(i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done); echo done; read -r line";
-        let mut shell = Command::new("sh")
-            .args(["-c", burn])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut done = [0; 5];
-        shell.stdout.take().unwrap().read_exact(&mut done).unwrap();
-        let own = fs::read_to_string(format!("/proc/{}/schedstat", shell.id())).unwrap();
-        let own_nanos: u64 = own.split_whitespace().next().unwrap().parse().unwrap();
-        let spent = settled(shell.id(), 1).unwrap();
+        let mut shell = shell(&format!("({BURN})"));
+        wait_for_done(&mut shell);
+        let mut meter = Meter::of(shell.id());
+        let spent = meter.read().unwrap();
         drop(shell.stdin.take());
         shell.wait().unwrap();
-        assert!(spent > Duration::from_nanos(own_nanos) + Duration::from_millis(20), "{spent:?}");
-        assert!(settled(shell.id(), 1).is_err(), "a server that is gone is an error");
+        assert!(spent >= Duration::from_millis(50), "{spent:?}");
+        assert!(meter.read().is_err(), "a server that is gone is an error");
+    }
+
+    #[test]
+    fn the_time_of_an_orphan_is_counted() {
+        adopt_orphans().unwrap();
+        // The inner shell ends at once and leaves the one that burns.
+        let mut shell = shell(&format!("(({BURN}) >/dev/null &)"));
+        wait_for_done(&mut shell);
+        let mut meter = Meter::of(shell.id());
+        let spent = meter.read().unwrap();
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+        assert!(spent >= Duration::from_millis(50), "{spent:?}");
+        assert!(meter.orphans > 0);
     }
 }

@@ -26,7 +26,7 @@ groups=
 while read -r word; do
     if [ "$word" = done ]; then groups=; else groups="$groups -$word"; fi
 done
-[ -z "$groups" ] || kill -KILL -- $groups 2>/dev/null
+[ -z "$groups" ] || kill -s KILL -- $groups 2>/dev/null
 rm -rf -- "$1"
 "#;
 

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 
 use super::client::Client;
-use super::cpu;
+use super::cpu::Meter;
 use super::scratch::Scratch;
 
 /// How long a server may take until it greets.
@@ -70,8 +70,8 @@ impl Kind {
 pub(super) struct Server {
     pub(super) kind: Kind,
     pub(super) address: SocketAddr,
-    /// How many processes it has while no session is open.
-    pub(super) processes_at_rest: usize,
+    /// Counts its CPU time.
+    pub(super) meter: Meter,
     child: Child,
     output: PathBuf,
 }
@@ -106,16 +106,12 @@ impl Server {
             .stderr(sink)
             .spawn()
             .with_context(|| format!("cannot start {}", kind.name()))?;
-        let mut server = Self { kind, address, processes_at_rest: 1, child, output };
-        scratch.guard(server.pid())?;
+        let mut server = Self { kind, address, meter: Meter::of(child.id()), child, output };
+        scratch.guard(server.child.id())?;
         match server.wait_until_it_serves() {
             Ok(()) => Ok(server),
             Err(error) => Err(server.explain(error)),
         }
-    }
-
-    pub(super) fn pid(&self) -> u32 {
-        self.child.id()
     }
 
     /// Adds what the server printed.
@@ -131,11 +127,10 @@ impl Server {
         let deadline = Instant::now() + START;
         loop {
             // Before a session: a server that is not up yet has no sessions either.
-            let at_rest = cpu::processes(self.pid());
+            let at_rest = self.meter.rest();
             let refused = match Client::login(self.address).and_then(Client::quit) {
                 Ok(()) => {
-                    self.processes_at_rest = at_rest?;
-                    return Ok(());
+                    return at_rest;
                 }
                 Err(refused) => refused,
             };
@@ -153,7 +148,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(group) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             // It may have ended meanwhile, which is what is wanted.
             let _ = kill_process_group(group, Signal::KILL);
         }

@@ -88,8 +88,8 @@ pub(super) fn type_code(argument: &[u8]) -> Result<Command<'_>, CommandError> {
         (b"A", None) => TypeCode::Ascii,
         (b"A", Some(form)) if form.eq_ignore_ascii_case(b"N") => TypeCode::Ascii,
         (b"I", None) | (b"L", Some(b"8")) => TypeCode::Image,
-        (b"I", Some(_)) => return Err(CommandError::Syntax),
-        _ => return Err(CommandError::ParameterNotOffered),
+        (b"A" | b"E" | b"L", _) => return Err(CommandError::ParameterNotOffered),
+        _ => return Err(CommandError::Syntax),
     };
     Ok(Command::Type(code))
 }

@@ -104,6 +104,7 @@ fn bad_lines() {
         (b"TYPE", Syntax),
         (b"TYPE I N", Syntax),
         (b"TYPE A N N", Syntax),
+        (b"TYPE X", Syntax),
         (b"TYPE A T", ParameterNotOffered),
         (b"TYPE A X", ParameterNotOffered),
         (b"TYPE E", ParameterNotOffered),

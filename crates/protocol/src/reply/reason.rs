@@ -80,7 +80,7 @@ reasons! {
     /// HELP: the last line.
     HelpEnd = 214,
     /// HELP for a command that does not exist.
-    HelpNone = 504,
+    HelpNone = 501,
     /// SITE HELP: the last line.
     HelpSiteEnd = 214,
     /// SITE HELP: the first line.

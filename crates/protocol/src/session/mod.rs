@@ -118,10 +118,15 @@ impl ServerSession {
     }
 
     /// Returns whether the next line may be taken; when not, the shell leaves lines in its `LineReader` (and so the
-    /// bytes in the socket), but while a transfer runs still looks there for ABOR and STAT by
+    /// bytes in the socket), but while [`wants_urgent`](Self::wants_urgent) still looks there for ABOR and STAT by
     /// [`take_urgent`](crate::line::LineReader::take_urgent).
     pub fn wants_lines(&self) -> bool {
         self.queue.has_room() && !matches!(self.phase, Phase::Closing)
+    }
+
+    /// Returns whether an ABOR or STAT may overtake the lines that wait: while a transfer runs, up to a bound.
+    pub fn wants_urgent(&self) -> bool {
+        self.is_transferring() && self.queue.may_count()
     }
 
     /// Returns how long a line may be now, in bytes without its end: 4 KiB before login, 8 KiB after (DESIGN §6.5).

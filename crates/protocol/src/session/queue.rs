@@ -45,10 +45,12 @@ impl Queue {
 
     /// Returns whether one more line of any kind may be taken.
     pub(super) fn has_room(&self) -> bool {
-        self.lines < LINES_MAX
-            && self.bytes < BYTES_MAX
-            && self.items.len() < ITEMS_MAX
-            && self.counted < COUNTED_MAX
+        self.lines < LINES_MAX && self.bytes < BYTES_MAX && self.items.len() < ITEMS_MAX && self.may_count()
+    }
+
+    /// Returns whether one more NOOP or ABOR may be counted.
+    pub(super) fn may_count(&self) -> bool {
+        self.counted < COUNTED_MAX
     }
 
     pub(super) fn push_line(&mut self, line: &[u8]) {

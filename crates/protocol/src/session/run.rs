@@ -12,6 +12,9 @@ const VERBS_UNKNOWN_MAX: u8 = 3;
 
 impl ServerSession {
     /// Runs a line at once when nothing is under way; else it waits, save for ABOR, and STAT during a transfer.
+    ///
+    /// ABOR cuts everything that was sent before it: the running transfer, and those that still wait when they begin.
+    /// Its own reply keeps its place behind theirs.
     pub(super) fn take_line(&mut self, line: &[u8], now: Moment, out: &mut Actions) {
         if !self.is_busy() && self.queue.is_empty() {
             return self.run_line(line, now, out);
@@ -148,7 +151,7 @@ impl ServerSession {
     fn unknown(&mut self, verb: &[u8], out: &mut Actions) {
         self.parameters.rename_from = None;
         if self.profile.is_none() {
-            self.verbs_unknown = self.verbs_unknown.saturating_add(1);
+            self.verbs_unknown = self.verbs_unknown.saturating_add(u8::from(!verb.is_empty()));
             if command::is_http_verb(verb) || self.verbs_unknown >= VERBS_UNKNOWN_MAX {
                 return self.not_ftp(out);
             }

@@ -221,7 +221,7 @@ impl ControlLoop {
                 Some(Input::Endless) => session.handle(Event::LineEndless, now, actions),
                 None => return false,
             }
-        } else if session.is_transferring() {
+        } else if session.wants_urgent() {
             match self.reader.take_urgent() {
                 Some(Urgent::Abort) => session.handle(Event::Line(b"ABOR"), now, actions),
                 Some(Urgent::Status) => session.handle(Event::Line(b"STAT"), now, actions),

@@ -1,7 +1,9 @@
 //! A server without sockets: real session machines, a real gate and line reader, files in memory, and time that is
 //! moved by hand. It performs actions as a shell must, and checks the machine's promises after every event.
 
+mod check;
 mod data;
+mod options;
 mod perform;
 
 use core::net::{IpAddr, Ipv4Addr};
@@ -9,98 +11,22 @@ use core::time::Duration;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use tidegate_admission::{AccountKey, Decision, Engine, Limits, PermitId, Question};
+use tidegate_admission::{AccountKey, Decision, Engine, PermitId, Question};
 use tidegate_protocol::line::{Input, LineReader, Urgent};
 use tidegate_protocol::reply::refusal_line;
 use tidegate_protocol::session::{
-    Actions, CloseReason, Event, LoginAnswer, RequestId, ServerSession, Settings, StorageRequest, Timeouts,
-    TransferEnd,
+    Actions, CloseReason, Event, LoginAnswer, RequestId, ServerSession, Settings, StorageRequest, TransferEnd,
 };
-use tidegate_types::{AccountName, AddressKey, Moment, Profile, Rights, UploadStyle, VirtualPath};
+use tidegate_types::Moment;
 
 use crate::{Clock, FakeFs, FakeHome, Ledger, Random, Reply};
 use data::{Opened, Running};
 
 pub use data::DataScript;
+pub use options::{FakeAccount, Holds, WorldOptions};
 
 /// Names one connection of a world.
 pub type ConnectionId = usize;
-
-/// Somebody who may log in.
-#[derive(Clone, Debug)]
-pub struct FakeAccount {
-    /// The password; `None`: any will do (anonymous).
-    pub password: Option<Vec<u8>>,
-    /// What the session learns.
-    pub profile: Profile,
-    /// Where the home is in the tree.
-    pub home: VirtualPath,
-}
-
-impl FakeAccount {
-    /// Returns an account that may do `rights` in the whole tree.
-    pub fn new(name: &str, password: &str, rights: Rights) -> Self {
-        Self {
-            password: Some(password.as_bytes().to_vec()),
-            profile: Profile {
-                account: Some(AccountName(name.to_owned())),
-                rights,
-                upload: UploadStyle::Atomic,
-                connections_max: None,
-            },
-            home: VirtualPath::root(),
-        }
-    }
-
-    /// Returns the anonymous user.
-    pub fn anonymous(rights: Rights) -> Self {
-        let profile = Profile { account: None, rights, upload: UploadStyle::Atomic, connections_max: None };
-        Self { password: None, profile, home: VirtualPath::root() }
-    }
-}
-
-/// How a world is furnished.
-#[derive(Clone, Debug)]
-pub struct WorldOptions {
-    /// What sessions need to know.
-    pub settings: Settings,
-    /// The gate's limits.
-    pub limits: Limits,
-    /// Answers take up to this long, as the seed decides; zero: they come at once.
-    pub latency_max: Duration,
-    /// Decides delays and the gate's jitter.
-    pub seed: u64,
-}
-
-impl Default for WorldOptions {
-    fn default() -> Self {
-        Self {
-            settings: Settings {
-                greeting: "tidegate ready".to_owned(),
-                timeouts: Timeouts {
-                    login: Duration::from_secs(30),
-                    idle: Duration::from_mins(5),
-                    data_open: Duration::from_secs(20),
-                    data_stall: Duration::from_mins(1),
-                },
-            },
-            limits: Limits { connections: 100, connections_per_address: None },
-            latency_max: Duration::ZERO,
-            seed: 0,
-        }
-    }
-}
-
-/// What is held back until the test lets go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Holds {
-    /// Answers of storage, of the gate, of the password check and of the passive ports.
-    pub answers: bool,
-    /// Bytes on data connections.
-    pub data: bool,
-    /// The news that a transfer is over.
-    pub ends: bool,
-}
 
 /// Something that will happen.
 #[derive(Debug)]
@@ -390,21 +316,6 @@ impl World {
         (self.granted, self.released)
     }
 
-    /// Checks that nobody and nothing is left: call it when every connection is closed.
-    pub fn check_empty(&self) {
-        assert!(self.connections.iter().all(|connection| connection.closed.is_some()), "somebody is inside");
-        assert_eq!(self.fs.handles_open(), 0, "open handles");
-        assert_eq!(self.granted, self.released, "permits granted and released");
-        assert!(self.permits.is_empty(), "live permits: {:?}", self.permits);
-        let gate = self.gate.snapshot();
-        assert_eq!(
-            (gate.connections, gate.addresses, gate.logins, gate.accounts, gate.anonymous),
-            (0, 0, 0, 0, 0),
-            "{gate:?}"
-        );
-        assert_eq!(gate.counters.stale_releases, 0, "permits released twice");
-    }
-
     /// Returns how long an answer takes.
     fn latency(&mut self) -> Duration {
         self.random.duration(self.latency_max)
@@ -483,7 +394,7 @@ impl World {
                     }
                     None => {}
                 }
-            } else if connection.session.is_transferring()
+            } else if connection.session.wants_urgent()
                 && let Some(urgent) = connection.lines.take_urgent()
             {
                 let line: &[u8] = if urgent == Urgent::Abort { b"ABOR" } else { b"STAT" };
@@ -523,65 +434,6 @@ impl World {
         for progress in answers {
             self.tell(id, Event::Progress(progress));
         }
-    }
-
-    /// What must hold between two events.
-    fn check(&self, id: ConnectionId) {
-        let connection = &self.connections[id];
-        let session = &connection.session;
-        if connection.closed.is_some() {
-            return;
-        }
-        assert!(!connection.ledger.is_over(), "the last line was said, and nothing closes");
-        assert!(session.next_deadline().is_some(), "no deadline is armed: {session:?}");
-        assert_eq!(
-            session.profile().is_some(),
-            connection.login_permit.is_some(),
-            "logged in without a permit"
-        );
-        let transferring = connection.running.is_some() || self.has_end_due(id);
-        assert_eq!(session.is_transferring(), transferring, "{session:?}");
-        // Logged in or not, nothing is open without somebody who asked for it.
-        if session.profile().is_none() {
-            let nothing =
-                connection.opened.is_none() && connection.passive.is_none() && connection.home.is_none();
-            assert!(nothing || self.is_logging_in(id), "something is open before login: {connection:?}");
-        }
-        self.check_limits(connection);
-        assert_eq!(self.permits.len() as u64, self.granted - self.released);
-    }
-
-    /// Counts for itself what the gate must have counted.
-    fn check_limits(&self, connection: &Connection) {
-        let gate = self.gate.snapshot();
-        let inside = self.connections.iter().filter(|other| other.permit.is_some());
-        let (address, count) = (AddressKey::of(connection.address), inside.clone().count());
-        let neighbours = inside.clone().filter(|other| AddressKey::of(other.address) == address).count();
-        let exceeds = |count: usize, limit: Option<u32>| limit.is_some_and(|limit| count > limit as usize);
-        if gate.limits_changed.is_none() {
-            assert!(!exceeds(count, Some(gate.limits.connections)), "{count} inside: {gate:?}");
-            assert!(
-                !exceeds(neighbours, gate.limits.connections_per_address),
-                "{neighbours} of {address}: {gate:?}"
-            );
-        }
-        if let Some(profile) = connection.session.profile() {
-            let same = |other: &&Connection| {
-                other.session.profile().is_some_and(|other| other.account == profile.account)
-            };
-            let logins = inside.filter(same).count();
-            assert!(!exceeds(logins, profile.connections_max), "{logins} of {profile:?}");
-        }
-    }
-
-    fn has_end_due(&self, id: ConnectionId) -> bool {
-        let is_end = |(other, due): &(ConnectionId, Due)| *other == id && matches!(due, Due::End(_));
-        self.due.values().any(is_end) || self.held.iter().any(is_end)
-    }
-
-    fn is_logging_in(&self, id: ConnectionId) -> bool {
-        let is_gate = |(other, due): &(ConnectionId, Due)| *other == id && matches!(due, Due::Gate { .. });
-        self.due.values().any(is_gate) || self.held.iter().any(is_gate)
     }
 
     fn note_granted(&mut self, permit: PermitId) {
