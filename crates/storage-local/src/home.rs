@@ -1,12 +1,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use rustix::fs::{AtFlags, Dir, fsync, syncfs, unlinkat};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, flock, fsync, openat, syncfs, unlinkat};
 use rustix::io::{self, Errno};
 use tidegate_storage::StorageError;
-use tidegate_types::AccountName;
+use tidegate_types::{AccountName, VirtualPath};
 
 use crate::backend::{Durability, Options};
 use crate::blocking::lock;
@@ -15,7 +15,7 @@ use crate::facts::{self, FileId};
 use crate::journal::{Journal, Record};
 use crate::names::temp_name;
 use crate::partials::{Key, Partial, Partials};
-use crate::root::{ACT, READ_DIRECTORY, Root};
+use crate::root::{ACT, READ_DIRECTORY, Root, WRITE_FILE};
 use crate::writers::Writers;
 use crate::{clock, names};
 
@@ -32,6 +32,8 @@ pub(crate) struct Home {
     /// Names the next temp; starts at a random number, so that no two processes meet but by the rarest chance.
     next_temp: AtomicU64,
     swept: Mutex<bool>,
+    /// Read-locked from asking where a directory is until that is recorded, write-locked while one moves.
+    moves: RwLock<()>,
 }
 
 impl Home {
@@ -47,6 +49,7 @@ impl Home {
             reserved: Mutex::default(),
             next_temp: AtomicU64::new(seed),
             swept: Mutex::new(false),
+            moves: RwLock::default(),
         })
     }
 
@@ -63,8 +66,7 @@ impl Home {
             if self.revive(&record) {
                 kept.push(record);
             } else {
-                let (Record::Temp { dir_path, .. } | Record::Kept { dir_path, .. }) = &record;
-                removed += u32::from(self.remove_temp(dir_path, temp));
+                removed += u32::from(self.remove_temp(record.dir_path(), temp));
             }
         }
         if removed > 0 || !kept.is_empty() {
@@ -143,24 +145,59 @@ impl Home {
         if self.partials.is_empty() {
             return;
         }
+        let _staying = self.staying();
         for partial in self.partials.take_expired(clock::now_unix_secs()) {
             self.remove_temp(&partial.dir_path, partial.temp);
         }
     }
 
-    /// Discards the partials in the directory `name` of `dir` when nothing else is in it, for to everybody it looks
-    /// empty. Returns whether it is empty now.
-    pub(crate) fn clear_partials(&self, dir: &OwnedFd, name: &[u8]) -> bool {
-        if self.partials.is_empty() {
-            return false;
+    /// Notes that the directory `from` is `to` from now on; each with the directory it is in. The caller holds
+    /// [`moving`](Self::moving) since before the rename.
+    pub(crate) fn note_moved(&self, from: (&OwnedFd, &VirtualPath), to: (&OwnedFd, &VirtualPath)) {
+        let (old, new) = (self.way_of(from), self.way_of(to));
+        self.partials.moved(&old, &new);
+        let noted = match self.journal.moved(&self.root, &old, &new) {
+            Ok(true) if self.options.durability == Durability::Full => self.journal.sync(),
+            other => other.map(drop),
+        };
+        if let Err(error) = noted {
+            // The move is done and true; what it leaves behind in a crash goes with its directory.
+            tracing::warn!(%error, "the journal does not know where a directory with unfinished uploads went");
         }
-        self.clear_partials_in(dir, name).unwrap_or(false)
     }
 
-    fn clear_partials_in(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<bool> {
-        let flags = READ_DIRECTORY | rustix::fs::OFlags::NOFOLLOW;
-        let inner = rustix::fs::openat(dir, name, flags, rustix::fs::Mode::empty())?;
+    fn way_of(&self, (parent, path): (&OwnedFd, &VirtualPath)) -> Vec<u8> {
+        let (Some(mut way), Some(name)) = (self.root.way_to(parent), path.file_name()) else {
+            return path.relative().to_vec();
+        };
+        if !way.is_empty() {
+            way.push(b'/');
+        }
+        way.extend_from_slice(name);
+        way
+    }
+
+    /// Keeps directories from moving through this home until the guard is dropped.
+    pub(crate) fn staying(&self) -> RwLockReadGuard<'_, ()> {
+        self.moves.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until nobody relies on where directories are; nobody does until the guard is dropped.
+    pub(crate) fn moving(&self) -> RwLockWriteGuard<'_, ()> {
+        self.moves.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes the partials, and the temps nobody holds, in the directory `name` of `dir` when nothing else is in it,
+    /// for to everybody it looks empty. Returns whether it is empty now.
+    pub(crate) fn clear_hidden(&self, dir: &OwnedFd, name: &[u8]) -> bool {
+        self.clear_hidden_in(dir, name).unwrap_or(false)
+    }
+
+    fn clear_hidden_in(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<bool> {
+        let inner = openat(dir, name, READ_DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         let partials = self.partials.within(facts::id(&facts::of_fd(&inner)?));
+        let known: HashSet<u64> = partials.iter().map(|(_, partial)| partial.temp).collect();
+        let mut strays = Vec::new();
         let mut entries = Dir::read_from(&inner)?;
         while let Some(entry) = entries.read() {
             let entry = entry?;
@@ -168,15 +205,25 @@ impl Home {
             if name == b"." || name == b".." {
                 continue;
             }
-            let known = partials.iter().any(|(_, partial)| temp_name(partial.temp).as_bytes() == name);
-            if !known || self.writers.holds(facts::id(&facts::of_name(&inner, name)?)) {
+            let Some(temp) = names::temp_id(name) else { return Ok(false) };
+            let is_held = if known.contains(&temp) {
+                self.writers.holds(facts::id(&facts::of_name(&inner, name)?))
+            } else {
+                strays.push(temp);
+                self.journal.is_live(temp) || is_locked(&inner, name)
+            };
+            if is_held {
                 return Ok(false);
             }
         }
-        for (key, partial) in partials {
-            self.partials.remove(&key);
-            unlinkat(&inner, temp_name(partial.temp), AtFlags::empty())?;
-            self.journal.forget(partial.temp);
+        for (key, _) in &partials {
+            self.partials.remove(key);
+        }
+        for temp in known.into_iter().chain(strays) {
+            match unlinkat(&inner, temp_name(temp), AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => self.journal.forget(temp),
+                Err(errno) => return Err(errno),
+            }
         }
         Ok(true)
     }
@@ -211,6 +258,14 @@ impl Home {
                 other => other,
             },
         }
+    }
+}
+
+/// Returns whether an upload somewhere else (another process, a home that overlaps) holds the temp `name`, or may.
+fn is_locked(dir: &OwnedFd, name: &[u8]) -> bool {
+    match openat(dir, name, WRITE_FILE, Mode::empty()) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockExclusive).is_err(),
+        Err(errno) => errno != Errno::NOENT,
     }
 }
 

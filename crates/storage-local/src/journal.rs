@@ -1,7 +1,7 @@
 //! What start-up must know to sweep without a tree walk: an append-only hidden file in the home, one per process.
 //!
 //! A record is a line. `t ID DIR` says that a temp is about to exist, `k ID EXPIRY ACCOUNT NAME DIR` that it is kept as
-//! a partial. A temp that is done needs no line: its random name is gone, and sweeping what is gone does nothing.
+//! a partial; the last line of a temp counts, so a directory that moves is told by new lines. A temp that is done needs no line: its random name is gone, and sweeping what is gone does nothing.
 //! The process that lives holds the file's lock (flock), so two servers on one home leave each other's temps alone.
 
 mod record;
@@ -137,15 +137,34 @@ impl Journal {
             slot.append(&line).map_err(|errno| broken("writing", errno))?;
         }
         state.live.insert(record.temp(), line);
-        let live_bytes: u64 =
-            if state.is_long() { state.live.values().map(|line| line.len() as u64).sum() } else { 0 };
-        if state.is_long()
-            && state.file.as_ref().is_some_and(|slot| slot.bytes / 4 > live_bytes)
-            && let Err(errno) = state.compact(root)
-        {
-            tracing::warn!(%errno, "the journal of unfinished uploads cannot be rewritten");
-        }
+        state.compact_when_long(root);
         Ok(())
+    }
+
+    /// Corrects the records at and below `old`, a directory that is `new` from now on; returns whether there were any.
+    pub(crate) fn moved(&self, root: &Root, old: &[u8], new: &[u8]) -> Result<bool, StorageError> {
+        let mut state = lock(&self.0);
+        let mut lines = Vec::new();
+        for line in state.live.values_mut() {
+            let Some(record) = record::parse_all(line).next() else { continue };
+            if let Some(moved) = names::moved(record.dir_path(), old, new) {
+                *line = record.with_dir_path(moved).line();
+                lines.extend_from_slice(line);
+            }
+        }
+        if lines.is_empty() {
+            return Ok(false);
+        }
+        if let Some(slot) = &mut state.file {
+            slot.append(&lines).map_err(|errno| broken("writing", errno))?;
+        }
+        state.compact_when_long(root);
+        Ok(true)
+    }
+
+    /// Returns whether `temp` belongs to an upload under way here or is kept as a partial.
+    pub(crate) fn is_live(&self, temp: u64) -> bool {
+        lock(&self.0).live.contains_key(&temp)
     }
 
     /// Forgets `temp`, whose hidden name is gone.
@@ -168,6 +187,19 @@ pub(crate) struct Leftover(Slot);
 impl State {
     fn is_long(&self) -> bool {
         self.file.as_ref().is_some_and(|slot| slot.bytes > COMPACT_BYTES)
+    }
+
+    /// Rewrites a journal that has become long and says little.
+    fn compact_when_long(&mut self, root: &Root) {
+        if !self.is_long() {
+            return;
+        }
+        let live_bytes: u64 = self.live.values().map(|line| line.len() as u64).sum();
+        if self.file.as_ref().is_some_and(|slot| slot.bytes / 4 > live_bytes)
+            && let Err(errno) = self.compact(root)
+        {
+            tracing::warn!(%errno, "the journal of unfinished uploads cannot be rewritten");
+        }
     }
 
     /// Replaces the journal by one with the live records only; locked before it is seen, durable before the old goes.

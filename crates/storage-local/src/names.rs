@@ -8,6 +8,19 @@ pub(crate) fn temp_name(id: u64) -> String {
     format!(".tidegate-{id:016x}.tmp")
 }
 
+/// Returns which temp has the hidden name `name`; `None` when it is not the name of one.
+pub(crate) fn temp_id(name: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(name).ok()?.strip_prefix(".tidegate-")?.strip_suffix(".tmp")?;
+    let id = u64::from_str_radix(digits, 16).ok()?;
+    (temp_name(id).as_bytes() == name).then_some(id)
+}
+
+/// Returns where `path` lies once `old` has become `new`; `None` when it is neither `old` nor below it.
+pub(crate) fn moved(path: &[u8], old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+    let rest = path.strip_prefix(old)?;
+    (rest.is_empty() || rest.starts_with(b"/")).then(|| [new, rest].concat())
+}
+
 /// Returns the name of the journal in `slot` of a home.
 pub(crate) fn journal_name(slot: u32) -> String {
     format!(".tidegate-journal-{slot}")
@@ -56,6 +69,24 @@ mod tests {
         }
         assert!(!is_reserved(b".tidegate"));
         assert!(is_listed(b"tidegate-x") && !is_listed(b"a\nb") && !is_listed(b"a\x7f") && !is_listed(b".."));
+    }
+
+    #[test]
+    fn only_the_names_of_temps_name_temps() {
+        assert_eq!(temp_id(temp_name(7).as_bytes()), Some(7));
+        assert_eq!(temp_id(temp_name(u64::MAX).as_bytes()), Some(u64::MAX));
+        for name in [&b".tidegate-7.tmp"[..], b".tidegate-journal-0", b".tidegate-+00000000000007.tmp", b"x"]
+        {
+            assert_eq!(temp_id(name), None, "{}", name.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_way_moves_with_what_it_leads_through() {
+        assert_eq!(moved(b"a/b", b"a/b", b"c"), Some(b"c".to_vec()));
+        assert_eq!(moved(b"a/b/c", b"a", b"x/y"), Some(b"x/y/b/c".to_vec()));
+        assert_eq!(moved(b"ab/c", b"a", b"x"), None);
+        assert_eq!(moved(b"", b"a", b"x"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use tidegate_types::AccountName;
 
 use crate::blocking::lock;
 use crate::facts::{self, FileId};
+use crate::names;
 
 /// How many partials one home keeps; what is cut beyond that is discarded. About 300 bytes each.
 pub(crate) const PARTIALS_MAX: usize = 10_000;
@@ -77,6 +78,15 @@ impl Partials {
     /// Takes out all that expired before `now_secs`.
     pub(crate) fn take_expired(&self, now_secs: u64) -> Vec<Partial> {
         lock(&self.0).extract_if(|_, partial| partial.expires_at_secs <= now_secs).map(|(_, p)| p).collect()
+    }
+
+    /// Corrects the ways to partials at and below `old`, a directory that is `new` from now on.
+    pub(crate) fn moved(&self, old: &[u8], new: &[u8]) {
+        for partial in lock(&self.0).values_mut() {
+            if let Some(moved) = names::moved(&partial.dir_path, old, new) {
+                partial.dir_path = moved;
+            }
+        }
     }
 
     /// Returns all that belong into `dir`.

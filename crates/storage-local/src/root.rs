@@ -1,4 +1,4 @@
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::fs::{
@@ -51,7 +51,7 @@ pub(crate) struct Root {
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) dir: Arc<OwnedFd>,
-    /// The way to `dir` from the root, for the journal; the kernel resolves it, nobody else does.
+    /// A way to `dir` from the root, links in it not followed yet: the kernel resolves it, nobody else does.
     pub(crate) dir_path: Vec<u8>,
     /// `.` when the path names the directory itself.
     pub(crate) name: Vec<u8>,
@@ -101,6 +101,17 @@ impl Root {
             other => other,
         }
         .map(Arc::new)
+    }
+
+    /// Returns the way to the directory `dir` from the root as it is now, no link in it; `None` where /proc cannot say.
+    pub(crate) fn way_to(&self, dir: &OwnedFd) -> Option<Vec<u8>> {
+        let place =
+            |fd: &OwnedFd| readlinkat(CWD, format!("/proc/self/fd/{}", fd.as_raw_fd()), Vec::new()).ok();
+        let (root, place) = (place(&self.fd)?, place(dir)?);
+        let root = root.as_bytes();
+        // `/` itself ends with the separator, every other root does not.
+        let rest = place.as_bytes().strip_prefix(root.strip_suffix(b"/").unwrap_or(root))?;
+        if rest.is_empty() { Some(Vec::new()) } else { rest.strip_prefix(b"/").map(<[u8]>::to_vec) }
     }
 
     /// Returns the directory that holds `path` and the last name in it, a link not followed; the root has none.

@@ -94,7 +94,7 @@ impl Storage for LocalStorage {
         self.call(path, |view, path| {
             let (dir, name) = view.home.root.parent(&path)?;
             let mut removed = unlinkat(&dir, &name, AtFlags::REMOVEDIR);
-            if removed == Err(Errno::NOTEMPTY) && view.home.clear_partials(&dir, &name) {
+            if removed == Err(Errno::NOTEMPTY) && view.home.clear_hidden(&dir, &name) {
                 removed = unlinkat(&dir, &name, AtFlags::REMOVEDIR);
             }
             removed.because("unlinkat", path.as_bytes())
@@ -189,10 +189,24 @@ impl LocalStorage {
         if to != from && to.is_within(from) {
             return Err(refuse(Kind::PermissionDenied, to.as_bytes(), "a directory cannot move into itself"));
         }
-        let renamed = if may_overwrite {
-            renameat(&old_dir, &old, &new_dir, &new)
+        let rename = || {
+            if may_overwrite {
+                renameat(&old_dir, &old, &new_dir, &new)
+            } else {
+                upload::rename_new(&old_dir, &old, &new_dir, &new)
+            }
+        };
+        let about = facts::of_name(&old_dir, &old);
+        let renamed = if about.is_ok_and(|about| facts::kind(&about) == FileKind::Directory) {
+            let _moving = self.home.moving();
+            let mut renamed = rename();
+            let is_in_the_way = matches!(renamed, Err(Errno::NOTEMPTY | Errno::EXIST)) && may_overwrite;
+            if is_in_the_way && self.home.clear_hidden(&new_dir, &new) {
+                renamed = rename();
+            }
+            renamed.inspect(|()| self.home.note_moved((&old_dir, from), (&new_dir, to)))
         } else {
-            upload::rename_new(&old_dir, &old, &new_dir, &new)
+            rename()
         };
         match renamed {
             // Reached through a link, a directory can still be asked to move into itself.

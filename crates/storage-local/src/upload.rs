@@ -59,9 +59,14 @@ impl Upload for LocalUpload {
         })
     }
 
+    fn has_descriptor(&self) -> bool {
+        let job = self.job.as_ref().and_then(|job| job.try_lock().ok());
+        job.is_some_and(|job| job.has_descriptor())
+    }
+
     fn as_file(&self) -> Option<BorrowedFd<'_>> {
-        let job = self.job.as_ref()?.try_lock().ok()?;
-        (job.is_flushed() && !job.is_superseded()).then(|| self.file.as_fd())
+        let mut job = self.job.as_ref()?.try_lock().ok()?;
+        job.lend_descriptor().then(|| self.file.as_fd())
     }
 
     fn note_failed_write(&mut self) {

@@ -211,7 +211,9 @@ impl Drop for SetOnDrop<'_> {
 async fn go_through(storage: &dyn Storage, who: usize, until: Instant) -> u64 {
     let mut inside = 0;
     let file = format!("/flip/file{who}");
-    while Instant::now() < until {
+    // A busy machine needs longer to get in often enough; it is given that, within bounds.
+    let at_last = until + Duration::from_secs(25);
+    while Instant::now() < until || (inside <= 25 && Instant::now() < at_last) {
         if let Ok(content) = get(storage, "/flip/known").await {
             assert_eq!(content, b"inside", "read outside the home");
             inside += 1;

@@ -80,6 +80,7 @@ pub trait Storage: Send + Sync {
     fn open_read<'a>(&'a self, path: &'a VirtualPath, offset: u64) -> Answer<'a, Box<dyn Reader>>;
 
     /// Opens an upload; nothing of it is visible under the target's name before `commit`, save for in-place ones.
+    /// What is written over (a target in place, a partial from an offset on) is as it was until the first byte or `commit`.
     fn begin_upload<'a>(&'a self, request: &'a UploadRequest) -> Answer<'a, Box<dyn Upload>>;
 
     /// Creates a directory; `AlreadyExists` when the name is taken.
@@ -143,8 +144,16 @@ pub trait Upload: Send {
     /// Writes all of `bytes` after what was written before and gives the buffer back, cleared.
     fn write(&mut self, bytes: Vec<u8>) -> Answer<'_, Vec<u8>>;
 
+    /// Returns whether [`as_file`](Self::as_file) would give a descriptor. Changes nothing and never blocks: where giving
+    /// it changes something, a backend says so here by itself.
+    fn has_descriptor(&self) -> bool {
+        self.as_file().is_some()
+    }
+
     /// Returns the descriptor, positioned where the next byte goes, for callers on a thread that may block. `None` where
     /// there is none, and from the moment a newer session has taken the file over: [`write`](Self::write) tells why.
+    ///
+    /// Call it only when a byte is at hand: it counts as the first byte, and drops what the upload replaces in place.
     fn as_file(&self) -> Option<BorrowedFd<'_>>;
 
     /// Notes that a write through the descriptor failed: what arrived is not kept, as after a failed `write`.

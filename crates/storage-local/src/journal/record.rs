@@ -19,6 +19,21 @@ impl Record {
         }
     }
 
+    /// Returns the way to the directory it is in.
+    pub(crate) fn dir_path(&self) -> &[u8] {
+        match self {
+            Self::Temp { dir_path, .. } | Self::Kept { dir_path, .. } => dir_path,
+        }
+    }
+
+    /// Returns the same record with its directory in another place.
+    pub(crate) fn with_dir_path(mut self, new: Vec<u8>) -> Self {
+        match &mut self {
+            Self::Temp { dir_path, .. } | Self::Kept { dir_path, .. } => *dir_path = new,
+        }
+        self
+    }
+
     /// Returns the line, its end included.
     pub(crate) fn line(&self) -> Vec<u8> {
         match self {

@@ -1,7 +1,9 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::fs::{Access, AtFlags, Mode, OFlags, SeekFrom, Statx, accessat, ftruncate, openat, seek};
+use rustix::fs::{
+    Access, AtFlags, FlockOperation, Mode, OFlags, SeekFrom, Statx, accessat, flock, openat, seek,
+};
 use rustix::io::Errno;
 use tidegate_storage::{StorageError, UploadRequest, UploadStart};
 use tidegate_types::{AccountName, FileKind, StorageErrorKind as Kind, UploadStyle, VirtualPath};
@@ -147,11 +149,16 @@ impl Begin<'_> {
         let may_overwrite = self.request.may_overwrite && self.request.start != UploadStart::Unique;
         for _ in 0..RACES_MAX {
             let temp = self.home.temp_id();
-            let record = Record::Temp { temp, dir_path: target.dir_path.clone() };
-            self.home.journal.write(&self.home.root, &record)?;
+            let staying = self.home.staying();
+            let dir_path = self.home.root.way_to(&target.dir).unwrap_or_else(|| target.dir_path.clone());
+            self.home.journal.write(&self.home.root, &Record::Temp { temp, dir_path })?;
+            drop(staying);
             let flags = WRITE_FILE | OFlags::CREATE | OFlags::EXCL;
             match openat(&target.dir, temp_name(temp), flags, Mode::from_raw_mode(mode)) {
-                Ok(file) => return Ok((file, Place::Temp { temp, existed, may_overwrite })),
+                Ok(file) => {
+                    hold_temp(&file);
+                    return Ok((file, Place::Temp { temp, existed, may_overwrite }));
+                }
                 Err(errno) => {
                     self.home.journal.forget(temp);
                     if errno != Errno::EXIST {
@@ -163,7 +170,7 @@ impl Begin<'_> {
         Err(self.refuse(Kind::Busy, "no free name for a temporary file"))
     }
 
-    /// Opens the target itself and empties it.
+    /// Opens the target itself, to be emptied by the first byte.
     fn fresh_in_place(&self, target: Target) -> Result<LocalUpload, StorageError> {
         for _ in 0..RACES_MAX {
             let created = openat(
@@ -184,11 +191,9 @@ impl Begin<'_> {
             };
             let about = self.regular(&file)?;
             let hold = self.home.writers.take(facts::id(&about), self.account)?;
-            if !created {
-                ftruncate(&file, 0).because("ftruncate", self.request.path.as_bytes())?;
-            }
             let mut job = Job::new(self.home, self.account, target, (file, Place::Target { created }));
             job.hold = Some(hold);
+            job.cut_at = (!created).then_some(0);
             return Ok(LocalUpload::new(self.request.path.clone(), 0, job));
         }
         Err(self.refuse(Kind::Busy, "comes and goes"))
@@ -215,7 +220,7 @@ impl Begin<'_> {
         Ok(LocalUpload::new(self.request.path.clone(), starts_at, job))
     }
 
-    /// Goes on with this account's partial: at `offset`, what lies behind it dropped, or at its end.
+    /// Goes on with this account's partial: at `offset`, what lies behind it dropped by the first byte, or at its end.
     fn resume(
         &self,
         target: Target,
@@ -237,13 +242,14 @@ impl Begin<'_> {
         self.check_offset(offset, &about)?;
         let hold = self.home.writers.take(facts::id(&about), self.account)?;
         let starts_at = self.position(&file, offset)?;
-        ftruncate(&file, starts_at).because("ftruncate", self.request.path.as_bytes())?;
+        hold_temp(&file);
         let expires = clock::now_unix_secs().saturating_add(self.home.options.partial_expiry.as_secs());
         self.home.partials.extend(&key, expires);
         let place =
             Place::Temp { temp: partial.temp, existed: false, may_overwrite: self.request.may_overwrite };
         let mut job = Job::new(self.home, self.account, target, (file, place));
         job.hold = Some(hold);
+        job.cut_at = Some(starts_at);
         Ok(LocalUpload::new(self.request.path.clone(), starts_at, job))
     }
 
@@ -274,4 +280,10 @@ impl Begin<'_> {
     fn refuse(&self, kind: Kind, why: &str) -> StorageError {
         refuse(kind, self.request.path.as_bytes(), why)
     }
+}
+
+/// Shows other processes, and homes that overlap this one, that the temp is in use. Where there are no such locks, or a
+/// stale session still has this one, it does without.
+fn hold_temp(file: &OwnedFd) {
+    let _locked = flock(file, FlockOperation::NonBlockingLockExclusive);
 }

@@ -1,7 +1,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, RenameFlags, fsync, linkat, renameat, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, RenameFlags, fsync, ftruncate, linkat, renameat, renameat_with, unlinkat};
 use rustix::io::{self, Errno};
 use tidegate_storage::{Cut, StorageError};
 use tidegate_types::{AccountName, StorageErrorKind};
@@ -48,6 +48,10 @@ pub(super) struct Job {
     /// The right to write into a file that others can reach too.
     pub(super) hold: Option<Hold>,
     pub(super) reservation: Option<Reservation>,
+    /// The length the file is cut to by the first byte, or by the commit: until then nothing of the old is lost.
+    pub(super) cut_at: Option<u64>,
+    /// Why it could not be cut when the descriptor was asked for.
+    cut_failed: Option<Errno>,
     progress: Progress,
     stash: Vec<u8>,
 }
@@ -77,6 +81,8 @@ impl Job {
             place,
             hold: None,
             reservation: None,
+            cut_at: None,
+            cut_failed: None,
             progress: Progress::Writing,
             stash: Vec::new(),
         }
@@ -86,9 +92,21 @@ impl Job {
         &self.file
     }
 
-    /// Returns whether nothing waits in memory, so that the descriptor stands where the next byte goes.
-    pub(super) fn is_flushed(&self) -> bool {
-        self.stash.is_empty()
+    /// Returns whether the descriptor stands where the next byte goes (nothing waits in memory) and is still ours.
+    pub(super) fn has_descriptor(&self) -> bool {
+        self.stash.is_empty() && self.cut_failed.is_none() && !self.is_superseded()
+    }
+
+    /// Makes the file ready for a byte that comes through the descriptor; returns whether it is. When the file cannot
+    /// be cut, the next write tells why.
+    pub(super) fn lend_descriptor(&mut self) -> bool {
+        if !self.has_descriptor() {
+            return false;
+        }
+        let Ok(gate) = self.hold.as_ref().map(Hold::gate).transpose() else { return false };
+        self.cut_failed = cut(&self.file, &mut self.cut_at).err();
+        drop(gate);
+        self.cut_failed.is_none()
     }
 
     /// Returns whether a newer session of the same account has taken the file over.
@@ -109,6 +127,9 @@ impl Job {
         if let Some(hold) = &self.hold {
             drop(hold.gate()?);
         }
+        if let Some(errno) = self.cut_failed {
+            return Err(errno).because("ftruncate", &self.target.name);
+        }
         self.stash.extend_from_slice(bytes);
         Ok(true)
     }
@@ -116,6 +137,10 @@ impl Job {
     /// Writes what waits in memory, then `bytes`.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
         let gate = self.hold.as_ref().map(Hold::gate).transpose()?;
+        if !(self.stash.is_empty() && bytes.is_empty()) {
+            // A failure leaves the file as it was, so it is not broken.
+            cut(&self.file, &mut self.cut_at).because("ftruncate", &self.target.name)?;
+        }
         let stash = std::mem::take(&mut self.stash);
         let done = write_all(&self.file, &stash).and_then(|()| write_all(&self.file, bytes));
         drop(gate);
@@ -132,6 +157,7 @@ impl Job {
         }
         self.write(&[])?;
         let gate = self.hold.as_ref().map(Hold::gate).transpose()?;
+        cut(&self.file, &mut self.cut_at).because("ftruncate", &self.target.name)?;
         let done = match self.place {
             Place::Temp { temp, existed, may_overwrite } => self.publish(temp, existed, may_overwrite),
             Place::Target { .. } => self.settle(),
@@ -232,7 +258,9 @@ impl Job {
             return Ok(false);
         }
         let expires_at_secs = clock::now_unix_secs().saturating_add(home.options.partial_expiry.as_secs());
-        let dir_path = self.target.dir_path.clone();
+        let _staying = home.staying();
+        // Where the directory is by now: it may have been moved since the upload began.
+        let dir_path = home.root.way_to(&self.target.dir).unwrap_or_else(|| self.target.dir_path.clone());
         let record = Record::Kept {
             temp,
             expires_at_secs,
@@ -286,6 +314,15 @@ impl Drop for Job {
             self.abort();
         }
     }
+}
+
+/// Cuts `file` to the length in `at`, if there is one and for the first time.
+fn cut(file: &OwnedFd, at: &mut Option<u64>) -> io::Result<()> {
+    if let Some(length) = *at {
+        ftruncate(file, length)?;
+        *at = None;
+    }
+    Ok(())
 }
 
 fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {

@@ -36,6 +36,7 @@ pub(super) const ALL: &[Case] = &[
     case!("an offset keeps what lies around it", uploads::offsets),
     case!("unique names never meet", uploads::unique),
     case!("in place means in the target itself", uploads::in_place),
+    case!("nothing is lost in place before the first byte", uploads::untouched),
     case!("a newer session takes its stale writer's file", uploads::takeover),
     case!("a partial belongs to its account", partials::belongs),
     case!("a partial is resumed by offset", partials::resumed_at),
@@ -43,6 +44,8 @@ pub(super) const ALL: &[Case] = &[
     case!("a partial that is cut again is still kept", partials::cut_again),
     case!("a new upload discards the partial", partials::discarded),
     case!("a partial needs bytes and an account", partials::not_kept),
+    case!("a partial is whole until the first byte", partials::untouched),
+    case!("a partial moves with its directory", partials::moved),
     case!("a partial can be deleted and hides nothing", partials::cleared),
     case!("a newer session resumes while the stale one hangs", partials::takeover),
 ];

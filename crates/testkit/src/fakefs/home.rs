@@ -129,9 +129,7 @@ impl FakeHome {
             let number = self.fs.state().insert(path.clone(), What::File(Arc::clone(&body)));
             (body, number)
         });
-        let upload = FakeUpload::in_place(self, (told, path.clone()), (Arc::clone(&body), number), 0)?;
-        lock(&body).clear();
-        Ok(upload)
+        Ok(FakeUpload::in_place(self, (told, path.clone()), (body, number), 0)?.cutting())
     }
 
     fn continue_at(
@@ -156,7 +154,8 @@ impl FakeHome {
         match (kept, offset) {
             (Some(kept), _) => {
                 let start = start_within(&kept.body, offset)?;
-                FakeUpload::resumed(self, (told, path.clone()), (kept.body, kept.number), start)
+                let kept = (kept.body, kept.number);
+                Ok(FakeUpload::resumed(self, (told, path.clone()), kept, start)?.cutting())
             }
             (None, Some(_)) => Err(Kind::BadOffset),
             (None, None) => self.fresh(request, path, None),
@@ -262,9 +261,11 @@ impl FakeHome {
                 _ if !may_overwrite => return Err(Kind::AlreadyExists),
                 (What::Directory, false) => return Err(Kind::IsADirectory),
                 (What::Directory, true) => {
-                    if state.nodes.keys().any(|other| *other != to && other.is_within(&to)) {
+                    let mut inside = state.nodes.keys().chain(&state.uploading);
+                    if inside.any(|other| *other != to && other.is_within(&to)) {
                         return Err(Kind::NotEmpty);
                     }
+                    state.partials.retain(|(_, kept), _| !kept.is_within(&to));
                 }
                 (_, true) => return Err(Kind::NotADirectory),
                 (_, false) => {}
@@ -274,10 +275,13 @@ impl FakeHome {
             state.nodes.keys().filter(|path| path.is_within(&from)).cloned().collect();
         for old in moved {
             if let Some(node) = state.nodes.remove(&old) {
-                let rest = old.as_bytes().get(from.as_bytes().len()..).unwrap_or_default();
-                let new = [to.as_bytes(), rest].concat();
-                let new = VirtualPath::resolve(&VirtualPath::root(), &new).map_err(|_| Kind::BadName)?;
-                state.nodes.insert(new, node);
+                state.nodes.insert(moved_path(&old, &from, &to)?, node);
+            }
+        }
+        if is_directory {
+            for ((account, old), kept) in std::mem::take(&mut state.partials) {
+                let new = if old.is_within(&from) { moved_path(&old, &from, &to)? } else { old };
+                state.partials.insert((account, new), kept);
             }
         }
         Ok(())
@@ -319,6 +323,13 @@ impl FakeHome {
         }
         VirtualPath::resolve(&self.home, path.relative()).map_err(|_| Kind::BadName)
     }
+}
+
+/// Returns where `path`, at or below `from`, lies once `from` has become `to`.
+fn moved_path(path: &VirtualPath, from: &VirtualPath, to: &VirtualPath) -> Result<VirtualPath, Kind> {
+    let rest = path.as_bytes().get(from.as_bytes().len()..).unwrap_or_default();
+    let new = [to.as_bytes(), rest].concat();
+    VirtualPath::resolve(&VirtualPath::root(), &new).map_err(|_| Kind::BadName)
 }
 
 /// Returns where writing starts: at `offset`, which must not lie past the end, or at the end.

@@ -19,6 +19,8 @@ pub struct FakeUpload {
     place: Place,
     start: usize,
     written: usize,
+    /// The first byte, or the commit, drops what lies behind the start.
+    cuts: bool,
     state: Stage,
     may_overwrite: bool,
     reserves: bool,
@@ -63,7 +65,6 @@ impl FakeUpload {
         start: usize,
     ) -> Result<Self, Kind> {
         let writer = take_over(home, number)?;
-        lock(&body).truncate(start);
         Ok(Self::open(home, paths, body, Place::Resumed { number, writer }, start))
     }
 
@@ -87,6 +88,7 @@ impl FakeUpload {
             place,
             start,
             written: 0,
+            cuts: false,
             state: Stage::Writing,
             may_overwrite: true,
             reserves: false,
@@ -95,6 +97,11 @@ impl FakeUpload {
 
     pub(super) const fn overwriting(mut self, may_overwrite: bool) -> Self {
         self.may_overwrite = may_overwrite;
+        self
+    }
+
+    pub(super) const fn cutting(mut self) -> Self {
+        self.cuts = true;
         self
     }
 
@@ -133,7 +140,13 @@ impl FakeUpload {
         {
             return Err(Kind::DiskFull);
         }
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let mut body = lock(&self.body);
+        if std::mem::take(&mut self.cuts) {
+            body.truncate(self.start);
+        }
         let at = self.start + self.written;
         let end = at + bytes.len();
         if body.len() < end {
@@ -160,6 +173,9 @@ impl FakeUpload {
             drop(state);
             self.state = Stage::Broken;
             return Err(kind);
+        }
+        if std::mem::take(&mut self.cuts) {
+            lock(&self.body).truncate(self.start);
         }
         let size = lock(&self.body).len() as u64;
         match self.place {
@@ -211,7 +227,10 @@ impl FakeUpload {
             }
             (Place::Resumed { .. }, _) => Cut::Kept { size: size as u64 },
             (Place::Beside { existed: false }, Some(key))
-                if !broken && size > 0 && !state.nodes.contains_key(&self.target) =>
+                if !broken
+                    && size > 0
+                    && !state.nodes.contains_key(&self.target)
+                    && state.directory(&self.target.parent()).is_ok() =>
             {
                 let number = state.number();
                 state.partials.insert(key, Partial { number, body: Arc::clone(&self.body) });

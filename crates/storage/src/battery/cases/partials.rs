@@ -91,6 +91,43 @@ pub(super) async fn not_kept(stage: &Stage) -> Outcome {
     stage.expect_listed(&[]).await
 }
 
+pub(super) async fn untouched(stage: &Stage) -> Outcome {
+    stage.leave_partial("file", b"abcdef").await?;
+    let mut upload = stage.begin("file", UploadStart::At(2)).await?;
+    same("size at once", &stage.facts("file").await?.size, &6)?;
+    said(upload.write(Vec::new()).await)?;
+    same("cut without a byte", &said(upload.abort().await)?, &Cut::Kept { size: 6 })?;
+    same("size", &stage.facts("file").await?.size, &6)?;
+    let mut upload = stage.begin("file", UploadStart::At(4)).await?;
+    said(upload.write(b"!".to_vec()).await)?;
+    same("cut after a byte", &said(upload.abort().await)?, &Cut::Kept { size: 5 })?;
+    let upload = stage.begin("file", UploadStart::At(3)).await?;
+    same("size without a byte", &said(upload.commit().await)?, &3)?;
+    stage.expect_content("file", b"abc").await
+}
+
+pub(super) async fn moved(stage: &Stage) -> Outcome {
+    for name in ["a", "a/b", "empty"] {
+        said(stage.alice.make_directory(&stage.at(name)?).await)?;
+    }
+    stage.leave_partial("a/file", b"part").await?;
+    stage.leave_partial("a/b/file", b"longer").await?;
+    stage.leave_partial("empty/file", b"x").await?;
+    // Replacing a directory that looks empty is removing it.
+    said(stage.bob.rename(&stage.at("a")?, &stage.at("empty")?, true).await)?;
+    stage.expect_absent(&*stage.alice, "a/file").await?;
+    same("size", &stage.facts("empty/file").await?.size, &4)?;
+    same("size further down", &stage.facts("empty/b/file").await?.size, &6)?;
+    stage.expect_absent(&*stage.bob, "empty/file").await?;
+    let mut upload = stage.begin("empty/b/file", UploadStart::At(6)).await?;
+    said(upload.write(b"!".to_vec()).await)?;
+    said(upload.commit().await)?;
+    stage.expect_content("empty/b/file", b"longer!").await?;
+    said(stage.alice.remove_file(&stage.at("empty/b/file")?).await)?;
+    said(stage.alice.remove_directory(&stage.at("empty/b")?).await)?;
+    said(stage.alice.remove_directory(&stage.at("empty")?).await)
+}
+
 pub(super) async fn cleared(stage: &Stage) -> Outcome {
     stage.leave_partial("file", b"part").await?;
     said(stage.alice.remove_file(&stage.at("file")?).await)?;

@@ -173,7 +173,6 @@ pub(super) async fn in_place(stage: &Stage) -> Outcome {
     let request =
         UploadRequest { style: UploadStyle::InPlace, ..stage.request("file", UploadStart::Replace)? };
     let mut upload = said(stage.alice.begin_upload(&request).await)?;
-    same("size at once", &stage.facts("file").await?.size, &0)?;
     said(upload.write(b"new".to_vec()).await)?;
     said(upload.commit().await)?;
     stage.expect_content("file", b"new").await?;
@@ -186,6 +185,25 @@ pub(super) async fn in_place(stage: &Stage) -> Outcome {
     let upload = said(stage.alice.begin_upload(&fresh).await)?;
     stage.expect_listed(&["file", "fresh"]).await?;
     same("size", &said(upload.commit().await)?, &0)
+}
+
+pub(super) async fn untouched(stage: &Stage) -> Outcome {
+    stage.put("file", b"old content").await?;
+    let request =
+        UploadRequest { style: UploadStyle::InPlace, ..stage.request("file", UploadStart::Replace)? };
+    let mut upload = said(stage.alice.begin_upload(&request).await)?;
+    stage.expect_content("file", b"old content").await?;
+    said(upload.write(Vec::new()).await)?;
+    let _asked = upload.has_descriptor();
+    same("cut", &said(upload.abort().await)?, &Cut::InPlace)?;
+    stage.expect_content("file", b"old content").await?;
+    let mut upload = said(stage.alice.begin_upload(&request).await)?;
+    said(upload.write(b"new".to_vec()).await)?;
+    same("cut", &said(upload.abort().await)?, &Cut::InPlace)?;
+    stage.expect_content("file", b"new").await?;
+    let upload = said(stage.alice.begin_upload(&request).await)?;
+    same("size without a byte", &said(upload.commit().await)?, &0)?;
+    stage.expect_content("file", b"").await
 }
 
 pub(super) async fn takeover(stage: &Stage) -> Outcome {
