@@ -5,14 +5,18 @@ use std::io::Write;
 use std::net::Shutdown;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
+use tidegate_conformance::PATIENCE;
 use tidegate_conformance::client::Client;
 use tidegate_conformance::subject::{Setup, Subject};
 use tidegate_conformance::tree::Noise;
 
 const MOMENTS: u64 = 50;
+/// In so many of these rounds an upload must be under way, or over, when the server is killed.
+const BEGUN_MIN: usize = 25;
 const UPLOADS: u64 = 8;
 const UPLOADS_LEN: usize = 8;
 const BYTES: usize = 1 << 20;
@@ -35,23 +39,29 @@ fn kill_leaves_whole_files() {
     for file in 0..UPLOADS {
         fs::write(home.join(format!("f{file}")), content(0, file)).unwrap();
     }
-    let (mut old, mut new) = (0, 0);
+    let span = time_of_a_round(&home);
+    let (mut old, mut new, mut begun) = (0, 0, 0);
     let mut stands = [0; UPLOADS_LEN];
     for round in 1..=MOMENTS {
         let mut subject = Setup::default().start_on(TempDir::new().unwrap(), home.clone());
-        // From before the first byte until after the last commit.
-        let delay = Duration::from_micros(noise.below(40_000));
+        // From before the first byte until after the last commit, at this machine's speed; three rounds of five start
+        // the clock at the first 150, however long the logins take.
+        let delay = span * u32::try_from(noise.below(1250)).unwrap() / 1000;
+        let waits = round % 5 < 3;
         let stored = AtomicUsize::new(0);
+        let (started, starts) = mpsc::channel();
         std::thread::scope(|scope| {
             for file in 0..UPLOADS {
-                let (subject, stored) = (&subject, &stored);
+                let (subject, stored, started) = (&subject, &stored, started.clone());
                 scope.spawn(move || {
-                    if upload_until_killed(subject, file, &content(round, file)).is_some() {
+                    if upload_until_killed(subject, file, &content(round, file), &started).is_some() {
                         stored.fetch_add(1, Ordering::Relaxed);
                     }
                 });
             }
+            let first = waits.then(|| starts.recv_timeout(PATIENCE).expect("a first 150"));
             std::thread::sleep(delay);
+            begun += usize::from(first.is_some() || starts.try_recv().is_ok());
             subject.kill();
         });
         subject.wait();
@@ -74,7 +84,8 @@ fn kill_leaves_whole_files() {
             "seed {seed}, round {round}: a 226 was said for a file that is not there"
         );
     }
-    println!("{old} old, {new} new");
+    println!("{old} old, {new} new, a 150 before the kill in {begun} of {MOMENTS} rounds, {span:?} a round");
+    assert!(begun >= BEGUN_MIN, "seed {seed}: only {begun} of {MOMENTS} rounds killed uploads");
     assert!(
         old > 0 && new > 0,
         "seed {seed}: the moments must fall on both sides of the commit ({old} old, {new} new)"
@@ -82,12 +93,27 @@ fn kill_leaves_whole_files() {
     sweeps(&home);
 }
 
-/// Returns something when 226 was read. The server may die under it at any moment.
-fn upload_until_killed(subject: &Subject, file: u64, content: &[u8]) -> Option<()> {
+/// Returns how long all uploads of a round take, to the last 226, when nobody kills the server.
+fn time_of_a_round(home: &Path) -> Duration {
+    let subject = Setup::default().start_on(TempDir::new().unwrap(), home.to_path_buf());
+    let (started, _starts) = mpsc::channel();
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        for file in 0..UPLOADS {
+            let (subject, started) = (&subject, started.clone());
+            scope.spawn(move || upload_until_killed(subject, file, &content(0, file), &started).unwrap());
+        }
+    });
+    begin.elapsed()
+}
+
+/// Returns something when 226 was read, and says when 150 was. The server may die under it at any moment.
+fn upload_until_killed(subject: &Subject, file: u64, content: &[u8], started: &Sender<()>) -> Option<()> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let mut client = Client::logged_in(subject.address());
         let mut data = client.passive();
         client.command(format!("STOR f{file}"), 150);
+        let _ = started.send(());
         data.write_all(content).unwrap();
         data.shutdown(Shutdown::Write).unwrap();
         client.expect(226);

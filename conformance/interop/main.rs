@@ -4,6 +4,7 @@
 mod basic_ftp;
 mod curl;
 mod ftplib;
+mod ftputil;
 mod lftp;
 mod run;
 mod sparse;

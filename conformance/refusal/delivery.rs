@@ -8,6 +8,7 @@ use tidegate_conformance::PATIENCE;
 use tidegate_conformance::client::Client;
 use tidegate_conformance::subject::Setup;
 
+use crate::drain::wait_until_draining;
 use crate::limits::assert_refusal;
 
 /// Clients at a time; as many as cores would do, more makes the races denser.
@@ -67,11 +68,7 @@ fn during_shutdown() {
     let mut upload = inside.passive();
     inside.command("STOR a", 150);
     subject.terminate();
-    // The first refusal shows that the drain has begun.
-    let mut probe = Client::connect(subject.address());
-    while probe.reply().code != 421 {
-        probe = Client::connect(subject.address());
-    }
+    wait_until_draining(&subject);
     a_thousand(subject.address(), "draining");
     upload.write_all(b"still here").unwrap();
     drop(upload);

@@ -1,10 +1,13 @@
-//! SIGTERM: nothing under way is cut, nobody new comes in, the process ends with 0.
+//! SIGTERM and Ctrl-C: nothing under way is cut, nobody new comes in, a second one hurries, the process ends with 0.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::sync::Barrier;
 use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+use tidegate_conformance::PATIENCE;
 use tidegate_conformance::client::Client;
 use tidegate_conformance::subject::{Setup, Subject};
 use tidegate_conformance::tree::Noise;
@@ -13,6 +16,8 @@ use crate::limits::assert_refusal;
 
 const EACH: usize = 8;
 const BYTES: usize = 24 << 20;
+/// How long the end may take once everything is to be cut; more than any machine's load, less than any timeout here.
+const SOON: Duration = Duration::from_secs(10);
 
 #[test]
 fn cuts_no_transfer() {
@@ -70,8 +75,12 @@ fn download(subject: &Subject, content: &[u8], under_way: &Barrier) {
     client.expect_eof();
 }
 
-fn wait_until_draining(subject: &Subject) {
-    while Client::connect(subject.address()).reply().code != 421 {}
+/// Waits until a new client is refused, at most `PATIENCE`: the drain has begun.
+pub(crate) fn wait_until_draining(subject: &Subject) {
+    let until = Instant::now() + PATIENCE;
+    while Client::connect(subject.address()).reply().code != 421 {
+        assert!(Instant::now() < until, "no drain has begun; the log says:\n{}", subject.log());
+    }
 }
 
 #[test]
@@ -98,5 +107,36 @@ fn at_the_deadline_the_rest_is_cut_with_426_and_421() {
     assert_refusal(&client.line().expect("a 421 after the 426"), "draining");
     client.expect_eof();
     assert!(subject.wait().success());
+    assert!(!subject.home.join("never-finished").exists());
+}
+
+#[test]
+fn a_second_sigterm_hurries() {
+    the_second_hurries(Signal::TERM);
+}
+
+#[test]
+fn a_second_ctrl_c_hurries() {
+    the_second_hurries(Signal::INT);
+}
+
+/// The first signal lets a transfer go on for as long as it likes; the second cuts it.
+fn the_second_hurries(signal: Signal) {
+    let mut subject = Setup::with("[timeouts]\nshutdown = \"10m\"\n").start();
+    let mut client = Client::logged_in(subject.address());
+    let mut data = client.passive();
+    client.command("STOR never-finished", 150);
+    subject.signal(signal);
+    wait_until_draining(&subject);
+    data.write_all(b"still going").unwrap();
+    client.command("STAT", 211);
+    let second = Instant::now();
+    subject.signal(signal);
+    client.expect(426);
+    assert_refusal(&client.line().expect("a 421 after the 426"), "draining");
+    client.expect_eof();
+    let status = subject.wait();
+    assert_eq!(status.code(), Some(0), "{status}: {}", subject.log());
+    assert!(second.elapsed() < SOON, "it took {:?}", second.elapsed());
     assert!(!subject.home.join("never-finished").exists());
 }

@@ -2,6 +2,7 @@
 //! dialogues; here is what only a network shows.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod rfc3659_section_7;
 mod section_3_2_data_connections;
 mod section_4_1_3_abort;
 mod section_4_1_paths;

@@ -41,6 +41,25 @@ fn a_stranger_on_the_passive_port_is_dropped_and_the_client_still_served() {
 }
 
 #[test]
+fn strangers_cannot_keep_the_client_out_before_its_transfer() {
+    let subject = Subject::start();
+    let mut client = Client::logged_in(subject.address());
+    client.upload("STOR a", b"for the client only");
+    let port = client.passive_address();
+    // More than a listening socket queues; each is dropped, so each may come again.
+    for _ in 0..50 {
+        let _ = connect_as(Ipv4Addr::new(127, 0, 0, 77), port).read(&mut [0; 1]);
+    }
+    // As curl does: the data connection first, then the command.
+    let mut data = TcpStream::connect_timeout(&port, PATIENCE).unwrap();
+    client.command("RETR a", 150);
+    let mut bytes = Vec::new();
+    data.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"for the client only");
+    client.expect(226);
+}
+
+#[test]
 fn active_mode_goes_only_to_the_client_itself() {
     let subject = Subject::start();
     let mut client = Client::logged_in(subject.address());

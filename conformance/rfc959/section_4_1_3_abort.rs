@@ -124,3 +124,25 @@ fn a_stalled_data_connection_is_426_and_the_session_lives() {
     client.expect(425);
     client.command("NOOP", 200);
 }
+
+#[test]
+fn a_client_that_never_reads_is_not_answered_into_memory() {
+    let subject = Subject::start();
+    for index in 0..1000 {
+        std::fs::write(subject.home.join(format!("{index}{}", "x".repeat(240))), b"").unwrap();
+    }
+    let before = subject.resident_kib();
+    let clients: Vec<Client> = (0..20)
+        .map(|_| {
+            let mut client = Client::logged_in(subject.address());
+            client.send(&b"STAT .\r\n".repeat(17));
+            client
+        })
+        .collect();
+    // Each answer is about 320 KiB; 17 of them for 20 clients are over 100 MiB. What the sockets and one answer hold is not.
+    std::thread::sleep(Duration::from_secs(2));
+    let grown = subject.resident_kib().saturating_sub(before);
+    assert!(grown < 40 * 1024, "{grown} KiB for {} clients that do not read", clients.len());
+    let mut other = Client::logged_in(subject.address());
+    other.command("NOOP", 200);
+}

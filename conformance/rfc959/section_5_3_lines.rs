@@ -1,10 +1,12 @@
 //! Lines however they arrive, and one reply to each.
 
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_conformance::client::Client;
-use tidegate_conformance::subject::Subject;
+use tidegate_conformance::subject::{PASSWORD, Subject, USER};
 
 #[test]
 fn cr_and_lf_in_separate_segments() {
@@ -46,7 +48,7 @@ fn a_hundred_thousand_commands_in_one_write() {
     let mut client = Client::logged_in(subject.address());
     let mut writer = client.stream().try_clone().unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(move || std::io::Write::write_all(&mut writer, &b"NOOP\r\n".repeat(100_000)).unwrap());
+        scope.spawn(move || Write::write_all(&mut writer, &b"NOOP\r\n".repeat(100_000)).unwrap());
         for _ in 0..100_000 {
             client.expect(200);
         }
@@ -61,4 +63,51 @@ fn telnet_bytes_are_taken_out() {
     client.send(b"\xff\xfd\x06NOOP\r\n\xff\xf4\xff\xf2NO\xff\xf1OP\r\n");
     client.expect(200);
     client.expect(200);
+}
+
+/// Sends NOOPs without end and reads the replies, until `stop` is set.
+fn flood(address: std::net::SocketAddr, stop: &AtomicBool) {
+    let mut client = Client::greeted(address);
+    client.login(USER, PASSWORD);
+    let (reader, mut writer) = (client.stream().try_clone().unwrap(), client.stream().try_clone().unwrap());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut reader = reader;
+            let mut bytes = vec![0; 1 << 20];
+            while matches!(reader.read(&mut bytes), Ok(1..)) {}
+        });
+        let noops = b"NOOP\r\n".repeat(10_000);
+        while !stop.load(Ordering::Relaxed) {
+            writer.write_all(&noops).unwrap();
+        }
+        writer.shutdown(std::net::Shutdown::Both).unwrap();
+    });
+}
+
+#[test]
+fn clients_that_send_without_end_do_not_hold_up_the_others() {
+    let mut subject = Subject::start();
+    let address = subject.address();
+    let mut quiet: Vec<Client> = (0..6).map(|_| Client::logged_in(address)).collect();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // As many as there are processors, so that each could hold one.
+        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(|| flood(address, &stop));
+        }
+        sleep(Duration::from_millis(300));
+        let asked = Instant::now();
+        for _ in 0..10 {
+            for client in &mut quiet {
+                client.command("NOOP", 200);
+            }
+        }
+        drop(Client::logged_in(address));
+        let took = asked.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        // Together with the floods on this machine's few processors; a session that waits behind them takes seconds each.
+        assert!(took < Duration::from_secs(3), "60 NOOPs and a login took {took:?}");
+    });
+    subject.terminate();
+    assert!(subject.wait().success());
 }

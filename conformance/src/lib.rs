@@ -1,5 +1,6 @@
 //! Black-box tests of an FTP server: what they all need. Named by RFC section below `rfc959/` and its neighbours; the
-//! refusal contract is below `refusal/`, real clients below `interop/`, crashes and system calls below `durability/`.
+//! refusal contract is below `refusal/`, real clients below `interop/`, crashes and system calls below `durability/`, a
+//! user's first steps below `cli/`.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -10,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod program;
 pub mod subject;
 pub mod tree;
 

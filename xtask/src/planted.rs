@@ -184,4 +184,16 @@ mod tests {
         assert!(planted("a > b", &bug("<", "<=")).is_err());
         assert!(planted("a < b", &bug("<", "<")).is_err());
     }
+
+    #[test]
+    fn every_bug_of_the_table_fits_the_source() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let table: Table =
+            toml::from_str(&fs::read_to_string(root.join("xtask/planted.toml")).unwrap()).unwrap();
+        assert!(table.bug.len() >= 10);
+        for bug in &table.bug {
+            let source = fs::read_to_string(root.join(&bug.file)).unwrap();
+            planted(&source, bug).unwrap_or_else(|error| panic!("{}: {error}", bug.name));
+        }
+    }
 }

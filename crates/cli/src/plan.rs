@@ -26,6 +26,8 @@ pub struct ServePlan {
     pub anonymous: Option<PlannedAnonymous>,
     /// Most connections in all; at least 1.
     pub connections: u32,
+    /// The descriptor limit that `connections` follows from; `None` when the configuration says it.
+    pub connections_from_descriptors: Option<u64>,
     /// Most connections of one address; `None`: no such limit.
     pub connections_per_address: Option<u32>,
     /// How long things may take.
@@ -277,6 +279,7 @@ fn skeleton(args: &ServeArgs, config: &Config, world: &dyn World) -> ServePlan {
             Some(connections) => connections.value,
             None => connections_for(world.descriptor_limit()),
         },
+        connections_from_descriptors: config.connections.is_none().then(|| world.descriptor_limit()),
         connections_per_address: config.connections_per_address.as_ref().map(|count| count.value),
         timeouts: config.timeouts,
         durability: config.durability,

@@ -42,7 +42,10 @@ fn write_screen(out: &mut String, plan: &ServePlan, bound: &[SocketAddr], colour
         None => ("off".into(), String::new()),
     };
     writeln!(out, "{}", row("anonymous", &what, &home))?;
-    let most = format!("{} connections at a time", plan.connections);
+    let most = match plan.connections_from_descriptors {
+        None => format!("{} connections at a time", plan.connections),
+        Some(limit) => format!("{} connections at a time, from {limit} descriptors", plan.connections),
+    };
     let each =
         plan.connections_per_address.map_or_else(String::new, |count| format!("{count} from one address"));
     writeln!(out, "{}", row("limits", &most, &each))?;

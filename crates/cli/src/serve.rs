@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
+use std::time::Duration;
 
 use tidegate_server::{Server, Summary};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +16,9 @@ use crate::{Exit, console, demo, logging};
 
 /// How many blocking calls (storage, password checks) may run at a time.
 const BLOCKING_THREADS_MAX: usize = 128;
+
+/// How long blocking calls may take to end after everything else has.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// Serves until it is told to stop.
 pub fn command(args: &ServeArgs, world: &dyn World) -> Exit {
@@ -84,7 +88,12 @@ fn serve(plan: ServePlan) -> Exit {
         .thread_name("tidegate")
         .build();
     let served = match runtime {
-        Ok(runtime) => runtime.block_on(run(plan)),
+        Ok(runtime) => {
+            let served = runtime.block_on(run(plan));
+            // A disk that hangs holds a thread; it must not hold the end.
+            runtime.shutdown_timeout(LAST_CALLS);
+            served
+        }
         Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
     };
     match served {
@@ -128,8 +137,9 @@ async fn run(plan: ServePlan) -> anyhow::Result<()> {
             let running = server.snapshot().transfers;
             if running > 0 {
                 let limit = show_duration(plan.timeouts.shutdown);
+                let transfers = counted(running, "transfer");
                 console::say(&format!(
-                    "Stopping: {running} transfers get {limit} to finish. Once more to cut them.\n"
+                    "Stopping: {transfers} may finish within {limit}. Once more cuts them.\n"
                 ));
             }
         }
@@ -138,12 +148,18 @@ async fn run(plan: ServePlan) -> anyhow::Result<()> {
 
 /// Returns the last words: what was done, and whether anything was cut.
 fn farewell(summary: &Summary) -> String {
-    let Summary { sessions_served, transfers_completed, transfers_cut, refused, .. } = summary;
-    let cut = match transfers_cut {
+    let cut = match summary.transfers_cut {
         0 => "none cut".to_owned(),
         count => format!("{count} cut"),
     };
     format!(
-        "Stopped: {sessions_served} sessions, {transfers_completed} transfers finished, {cut}, {refused} refused.\n"
+        "Stopped: {}, {} finished, {cut}, {} refused.\n",
+        counted(summary.sessions_served, "session"),
+        counted(summary.transfers_completed, "transfer"),
+        summary.refused
     )
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -97,6 +97,7 @@ impl Play {
         self.world.send(id, bytes);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a happening")]
     fn happen(&mut self, what: &str) {
         let words: Vec<&str> = what.split(' ').collect();
         match words.as_slice() {

@@ -274,7 +274,7 @@ impl Shell {
                 assert!(!matches!(self.asked, Some(Asked::Storage(_))), "two questions at once");
                 self.asked = Some(Asked::Storage(*request));
             }
-            Action::OpenPassive { request } => {
+            Action::OpenPassive { request, .. } => {
                 assert!(self.session.profile().is_some() || logged_in, "a port before login");
                 self.asked = Some(Asked::Passive(*request));
             }

@@ -1,9 +1,11 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate_accounts::Accounts;
 use tidegate_net::{PassiveAddress, PassivePorts};
 use tidegate_protocol::session::Settings;
 use tidegate_storage::Backend;
+use tidegate_types::Moment;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,4 +41,14 @@ pub(crate) struct House {
 pub(crate) struct Passive {
     pub(crate) ports: PassivePorts,
     pub(crate) address: PassiveAddress,
+    /// The second in which a missing port was logged last, plus one.
+    pub(crate) complained: AtomicU64,
+}
+
+impl Passive {
+    /// Returns whether a missing port may be logged: once a second, however many clients ask.
+    pub(crate) fn may_complain(&self, now: Moment) -> bool {
+        let second = now.since_start().as_secs() + 1;
+        self.complained.swap(second, Ordering::Relaxed) != second
+    }
 }

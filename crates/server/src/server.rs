@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -161,7 +162,7 @@ fn bind(configs: Vec<ListenerConfig>) -> Result<(Vec<Listener>, Vec<Passive>), S
             pools.push((config.passive_ports, ports.clone()));
             ports
         };
-        passive.push(Passive { ports, address: config.passive_address });
+        passive.push(Passive { ports, address: config.passive_address, complained: AtomicU64::new(0) });
     }
     Ok((listeners, passive))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_protocol::listing::NO_ACCESS;
 use tidegate_protocol::session::{StorageDone, StorageRequest};
 use tidegate_storage::{Reader, Storage, StorageError, Upload, UploadRequest};
 use tidegate_types::{Entry, FileKind, StorageErrorKind, VirtualPath};
@@ -46,6 +47,7 @@ async fn answer(home: &dyn Storage, request: StorageRequest) -> Answered {
     match request {
         StorageRequest::Enter(path) => home.enter(&path).await.map(done),
         StorageRequest::Metadata(path) => Ok((StorageDone::Metadata(home.metadata(&path).await?), None)),
+        StorageRequest::Facts(path) => facts(home, &path).await,
         StorageRequest::MakeDirectory(path) => home.make_directory(&path).await.map(done),
         StorageRequest::RemoveDirectory(path) => home.remove_directory(&path).await.map(done),
         StorageRequest::RemoveFile(path) => home.remove_file(&path).await.map(done),
@@ -87,6 +89,12 @@ async fn open_listing(home: &dyn Storage, path: VirtualPath, or_file: bool) -> A
     Ok((StorageDone::Listing { single }, Some(Opened { path, what: OpenedWhat::Listing(source) })))
 }
 
+async fn facts(home: &dyn Storage, path: &VirtualPath) -> Answered {
+    let about = home.metadata(path).await?;
+    let parent = if path.is_root() { NO_ACCESS } else { home.metadata(&path.parent()).await?.access };
+    Ok((StorageDone::Facts { about, parent }, None))
+}
+
 async fn peek(home: &dyn Storage, path: &VirtualPath, entries_max: usize) -> Answered {
     let mut listing = match home.list(path).await {
         Ok(listing) => listing,
@@ -124,6 +132,7 @@ fn describe(request: &StorageRequest) -> (&'static str, &VirtualPath) {
     match request {
         StorageRequest::Enter(path) => ("enter", path),
         StorageRequest::Metadata(path) => ("metadata", path),
+        StorageRequest::Facts(path) => ("facts", path),
         StorageRequest::MakeDirectory(path) => ("make-directory", path),
         StorageRequest::RemoveDirectory(path) => ("remove-directory", path),
         StorageRequest::RemoveFile(path) => ("remove-file", path),

@@ -130,6 +130,7 @@ fn check_all(engine: &Engine, model: &Model) {
 }
 
 /// Runs `steps`, checks every promise after each, and returns the log of answers.
+#[expect(clippy::too_many_lines, reason = "one arm a step, checks behind each")]
 fn run(seed: u64, steps: &[Step]) -> Vec<String> {
     let mut engine = Engine::new(Limits { connections: 6, connections_per_address: Some(3) }, seed);
     let mut model = Model::default();

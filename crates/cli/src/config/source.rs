@@ -90,8 +90,10 @@ impl Source {
 
 /// Returns whether a key of this name may hold something that must not be shown.
 pub(super) fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["pass", "pasw", "pwd", "hash", "secret"].iter().any(|word| name.contains(word))
+    let name = name.trim().to_ascii_lowercase();
+    // `passive_ports` and its like are no passwords.
+    !name.starts_with("passive")
+        && ["pass", "pasw", "pwd", "hash", "secret"].iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ fn plan(accounts: Vec<PlannedAccount>, anonymous: Option<Rights>) -> ServePlan {
             max_connections: None,
         }),
         connections: 240,
+        connections_from_descriptors: Some(1024),
         connections_per_address: None,
         timeouts: defaults.timeouts,
         durability: defaults.durability,
@@ -51,7 +52,7 @@ tidegate is ready.
   account    tide may do everything       /srv/ftp
   password   ebb-and-flow                 fresh for this start
   anonymous  may list and download        /srv/ftp
-  limits     240 connections at a time
+  limits     240 connections at a time, from 1024 descriptors
 
 Try it from another terminal:
   list       curl ftp://127.0.0.1:2121/

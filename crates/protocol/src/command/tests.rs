@@ -93,6 +93,7 @@ fn good_lines() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bad_lines() {
     use CommandError::{Family, NoOptions, NotOffered, ParameterNotOffered, SiteUnknown, Syntax};
     for (line, expected) in [

@@ -93,6 +93,8 @@ reasons! {
     IsADirectory = 550,
     /// More bytes in one line than allowed.
     LineTooLong = 500,
+    /// PASS when somebody is logged in.
+    LoggedInAlready = 503,
     /// Name or password is wrong.
     LoginDenied = 530,
     /// Logged in.
@@ -207,6 +209,8 @@ reasons! {
     System = 215,
     /// A newer session of the same account took the file over.
     TakenOver = 451,
+    /// A user name or password over its limit.
+    TooLongArgument = 501,
     /// The transfer was cut by ABOR.
     TransferAborted = 426,
     /// As `TransferAborted`, and the partial upload is kept.

@@ -55,6 +55,8 @@ pub enum Action {
     OpenPassive {
         /// To be echoed in the answer.
         request: RequestId,
+        /// Whether the client will be told an address too (PASV); EPSV needs none.
+        tells_address: bool,
     },
     /// Drop the passive listener, if any.
     ClosePassive,
@@ -138,6 +140,9 @@ pub enum StorageRequest {
     Enter(VirtualPath),
     /// The facts of one file.
     Metadata(VirtualPath),
+    /// The facts of one file and what may be done with the directory that holds it, for the `perm` fact of MLST; answered by
+    /// `StorageDone::Facts`.
+    Facts(VirtualPath),
     /// Create a directory.
     MakeDirectory(VirtualPath),
     /// Remove an empty directory.

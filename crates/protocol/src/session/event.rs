@@ -2,7 +2,7 @@ use core::net::IpAddr;
 
 use alloc::vec::Vec;
 use tidegate_types::{
-    Cut, Entry, Metadata, Moment, Profile, Refusal, StorageErrorKind, Timestamp, VirtualPath,
+    Access, Cut, Entry, Metadata, Moment, Profile, Refusal, StorageErrorKind, Timestamp, VirtualPath,
 };
 
 /// Ties an answer to the action that asked for it; a stale answer is dropped.
@@ -65,6 +65,13 @@ pub enum StorageDone {
     Done,
     /// The facts asked for.
     Metadata(Metadata),
+    /// The facts of one file and of its place.
+    Facts {
+        /// The file.
+        about: Metadata,
+        /// What the process may do with the directory that holds it; nothing for the root.
+        parent: Access,
+    },
     /// A file is open for download; the shell holds it.
     Download {
         /// Its whole size in bytes.

@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 
 use tidegate_types::{
-    FileKind, Metadata, Moment, PathError, Rights, StorageErrorKind, Timestamp, VirtualPath,
+    Access, FileKind, Metadata, Moment, PathError, Rights, StorageErrorKind, Timestamp, VirtualPath,
 };
 
 use super::phase::{Pending, Phase, SetTime};
 use super::timers::Deadline;
 use super::{ANSWER_TIMEOUT, Action, Actions, RequestId, ServerSession, StorageDone, StorageRequest};
 use crate::command::{ListArgs, TypeCode, verb_of};
-use crate::listing::{NO_ACCESS, write_facts};
+use crate::listing::write_facts;
 use crate::number::Digits;
 use crate::reply::{self, Reason};
 use crate::time::{format_time, parse_time};
@@ -68,13 +68,16 @@ impl ServerSession {
     /// Nobody answered in time: the client hears of it, and a late answer is stale.
     pub(super) fn answer_overdue(&mut self, now: Moment, out: &mut Actions) {
         let Phase::Asking { request, .. } = self.phase else { return self.end_overdue(out) };
-        if let Some(Pending::Passive { .. }) = self.end_asking(request, now) {
-            out.push(Action::ClosePassive); // a port leased after all would be nobody's
-            reply::write(&mut out.wire, Reason::DataCannotOpen);
-        } else {
-            out.push(Action::CancelStorage);
-            reply::write(&mut out.wire, Reason::StorageUnavailable);
+        match self.end_asking(request, now) {
+            Some(Pending::Passive { .. }) => {
+                out.push(Action::ClosePassive); // a port leased after all would be nobody's
+                return reply::write(&mut out.wire, Reason::DataCannotOpen);
+            }
+            Some(Pending::Open(_)) => self.close_route(out), // used up, as by any transfer command
+            _ => {}
         }
+        out.push(Action::CancelStorage);
+        reply::write(&mut out.wire, Reason::StorageUnavailable);
     }
 
     pub(super) fn cwd(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
@@ -173,7 +176,7 @@ impl ServerSession {
     /// MLST of a path, or of the current directory (RFC 3659 §7.3.1).
     pub(super) fn mlst(&mut self, argument: Option<&[u8]>, now: Moment, out: &mut Actions) {
         if let Some(path) = self.resolve(argument.unwrap_or(b"."), For::Looking, out) {
-            self.ask(StorageRequest::Metadata(path.clone()), Pending::Facts(path), now, out);
+            self.ask(StorageRequest::Facts(path.clone()), Pending::Facts(path), now, out);
         }
     }
 
@@ -227,7 +230,9 @@ impl ServerSession {
             (Pending::Chmod, _) => reply::write(wire, Reason::SiteChmodDone),
             (Pending::Size, StorageDone::Metadata(facts)) => say_size(&facts, out),
             (Pending::Time { .. }, StorageDone::Metadata(facts)) => say_time(&facts, out),
-            (Pending::Facts(path), StorageDone::Metadata(facts)) => self.say_facts(&path, &facts, out),
+            (Pending::Facts(path), StorageDone::Facts { about, parent }) => {
+                self.say_facts(&path, (&about, parent), out);
+            }
             (
                 Pending::Peek { path, hidden, dots },
                 StorageDone::Entries { about, entries, truncated, now },
@@ -261,14 +266,12 @@ impl ServerSession {
     }
 
     /// MLST (RFC 3659 §7): one blank, the facts, one blank, the whole path.
-    fn say_facts(&self, path: &VirtualPath, facts: &Metadata, out: &mut Actions) {
+    fn say_facts(&self, path: &VirtualPath, (about, parent): (&Metadata, Access), out: &mut Actions) {
         let rights = self.profile.as_ref().map_or(Rights::NONE, |profile| profile.rights);
         let wire = &mut out.wire;
         reply::write_first(wire, Reason::MlstStart, &[]);
         wire.push(b' ');
-        // What the process may do with the directory above is not known here: `perm` goes by the rights alone.
-        let parent = path.is_root().then_some(NO_ACCESS);
-        write_facts(self.parameters.facts, facts, parent, rights, wire);
+        write_facts(self.parameters.facts, about, Some(parent), rights, wire);
         wire.push(b' ');
         wire.extend_from_slice(path.as_bytes());
         wire.extend_from_slice(b"\r\n");

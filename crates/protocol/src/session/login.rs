@@ -18,7 +18,7 @@ impl ServerSession {
     /// USER: the same 331 for every name. While somebody is logged in it starts from scratch (DESIGN §6.6).
     pub(super) fn user(&mut self, name: &[u8], now: Moment, out: &mut Actions) {
         if name.len() > USER_BYTES_MAX {
-            return reply::write(&mut out.wire, Reason::Syntax);
+            return reply::write(&mut out.wire, Reason::TooLongArgument);
         }
         if self.profile.is_some() {
             self.log_out(now, out);
@@ -30,10 +30,14 @@ impl ServerSession {
     /// PASS: 503 without USER, also for somebody who is logged in already.
     pub(super) fn pass(&mut self, password: &[u8], out: &mut Actions) {
         let Phase::NeedPassword { user } = &mut self.phase else {
-            return reply::write(&mut out.wire, Reason::NeedUser);
+            let logged_in = self.profile.is_some();
+            return reply::write(
+                &mut out.wire,
+                if logged_in { Reason::LoggedInAlready } else { Reason::NeedUser },
+            );
         };
         if password.len() > PASSWORD_BYTES_MAX {
-            return reply::write(&mut out.wire, Reason::Syntax);
+            return reply::write(&mut out.wire, Reason::TooLongArgument);
         }
         let user = core::mem::take(user);
         let request = self.next_request();
@@ -90,7 +94,6 @@ impl ServerSession {
         if let Phase::Entering { profile, .. } = core::mem::replace(&mut self.phase, Phase::Ready) {
             self.profile = Some(profile);
         }
-        self.logins_denied = 0;
         self.timers.disarm(Deadline::Login);
         self.become_ready(now);
         reply::write(&mut out.wire, Reason::LoginDone);

@@ -3,7 +3,9 @@
 use core::net::Ipv4Addr;
 use std::prelude::v1::*;
 
-use tidegate_types::{AccountName, Cut, Metadata, Rights, StorageErrorKind, UploadStyle};
+use tidegate_types::{
+    Access, AccountName, Cut, FileKind, Metadata, Rights, StorageErrorKind, Timestamp, Unique, UploadStyle,
+};
 
 use super::files::{For, reason_of};
 use super::*;
@@ -115,6 +117,22 @@ fn a_storage_that_does_not_answer_is_451_and_its_late_answer_is_stale() {
     assert!(matches!(bench.out.list[..], [Action::CancelStorage]));
     assert_eq!(bench.event(Event::StorageAnswered(RequestId(3), Ok(StorageDone::Done))), "");
     assert_eq!(bench.line("NOOP"), "200 OK.\r\n");
+}
+
+#[test]
+fn a_transfer_that_storage_does_not_open_gives_its_port_back() {
+    let mut bench = Bench::logged_in();
+    bench.line("EPSV");
+    let end = PassiveEnd { address: Ipv4Addr::LOCALHOST.into(), port: 50_000 };
+    bench.event(Event::PassiveOpened(RequestId(3), Ok(end)));
+    bench.line("RETR a");
+    assert!(bench.later(60 * SECOND).starts_with("451 "));
+    assert!(
+        matches!(bench.out.list[..], [Action::ClosePassive, Action::CancelStorage]),
+        "{:?}",
+        bench.out.list
+    );
+    assert!(bench.line("RETR a").starts_with("425 "));
 }
 
 #[test]
@@ -264,22 +282,38 @@ fn every_storage_error_has_its_code() {
     }
 }
 
+fn facts_of(kind: FileKind) -> Metadata {
+    Metadata {
+        kind,
+        size: 4096,
+        modified: Timestamp::default(),
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        links: 2,
+        unique: Unique::default(),
+        access: Access::ALL,
+    }
+}
+
 #[test]
 fn the_metadata_of_a_directory_has_no_size() {
     let mut bench = Bench::logged_in();
     bench.line("TYPE I");
     bench.line("SIZE d");
-    let facts = Metadata {
-        kind: tidegate_types::FileKind::Directory,
-        size: 4096,
-        modified: tidegate_types::Timestamp::default(),
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        links: 2,
-        unique: tidegate_types::Unique::default(),
-        access: tidegate_types::Access::ALL,
-    };
+    let facts = facts_of(FileKind::Directory);
     let said = bench.event(Event::StorageAnswered(RequestId(3), Ok(StorageDone::Metadata(facts))));
     assert!(said.starts_with("550 "), "{said}");
+}
+
+#[test]
+fn mlst_tells_perm_by_the_directory_above() {
+    let read_only = Access { write: false, ..Access::ALL };
+    for (parent, perm) in [(Access::ALL, "perm=adfrw;"), (read_only, "perm=arw;")] {
+        let mut bench = Bench::logged_in();
+        bench.line("MLST a");
+        let done = StorageDone::Facts { about: facts_of(FileKind::File), parent };
+        let said = bench.event(Event::StorageAnswered(RequestId(3), Ok(done)));
+        assert!(said.contains(perm) && said.contains(" /a\r\n"), "{said}");
+    }
 }

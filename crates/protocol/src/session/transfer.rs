@@ -51,7 +51,7 @@ impl ServerSession {
     fn open_passive(&mut self, extended: bool, now: Moment, out: &mut Actions) {
         self.close_route(out);
         let request = self.begin_asking(Pending::Passive { extended }, now);
-        out.push(Action::OpenPassive { request });
+        out.push(Action::OpenPassive { request, tells_address: !extended });
     }
 
     pub(super) fn passive_opened(

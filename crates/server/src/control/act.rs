@@ -1,7 +1,8 @@
 //! What the session machine wants done, and what came of it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tidegate_net::{LeaseError, PassiveListener};
@@ -10,11 +11,12 @@ use tidegate_protocol::session::{
     TransferPlan,
 };
 use tidegate_types::{AccountName, Cut, Moment, Shown, StorageErrorKind, VirtualPath};
-use tracing::{error, info, warn};
+use tokio::net::TcpStream;
+use tracing::{debug, error, info, warn};
 
 use super::{Answer, ControlLoop, Pending, PendingKind};
 use crate::clock::Clock;
-use crate::house::House;
+use crate::house::{House, Passive};
 use crate::login;
 use crate::stage::Stage;
 use crate::storing::{self, Opened, OpenedWhat};
@@ -31,6 +33,33 @@ pub(super) struct Moving {
     verb: Verb,
     path: VirtualPath,
     since: Moment,
+}
+
+/// A leased port before its transfer command. The client may connect first, and strangers must not keep it from doing so by
+/// filling the queue of the listening socket (PROTOCOL §3.8): so connections are taken from the start.
+pub(super) struct Awaiting {
+    pub(super) listener: PassiveListener,
+    came: Came,
+}
+
+enum Came {
+    Nobody,
+    Client(TcpStream),
+    /// The kernel would not; the transfer tries once more and tells.
+    Failed,
+}
+
+impl Awaiting {
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.came, Came::Nobody)
+    }
+
+    fn into_route(self, peer: IpAddr) -> Route {
+        match self.came {
+            Came::Client(stream) => Route::Connected(stream),
+            Came::Nobody | Came::Failed => Route::Passive(self.listener, peer),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +96,7 @@ impl ControlLoop {
                 self.ask_gate(request, account, connections_max);
             }
             Action::Logout => self.log_out(),
-            Action::OpenPassive { request } => self.open_passive(request),
+            Action::OpenPassive { request, tells_address } => self.open_passive(request, tells_address),
             Action::ClosePassive => {
                 self.passive = None;
                 self.forget(PendingKind::Passive);
@@ -143,13 +172,21 @@ impl ControlLoop {
         self.account.clear();
     }
 
-    fn open_passive(&mut self, request: RequestId) {
+    fn open_passive(&mut self, request: RequestId, tells_address: bool) {
         // Its port is free for the next lease.
         self.passive = None;
         let (house, local) = (Arc::clone(&self.house), self.visitor.local);
         let (session, place) = (self.visitor.id, self.visitor.listener);
         self.wait_for(PendingKind::Passive, async move {
-            Answer::Passive(request, lease(&house, session, place, local).await)
+            let Some(passive) = house.passive.get(place) else {
+                return Answer::Passive(request, Err(PassiveError::Failed));
+            };
+            let leased = match lease(&house, passive, session, local) {
+                Ok(listener) if tells_address => Ok(with_address(&house, passive, session, listener).await),
+                Ok(listener) => Ok(plain(listener)),
+                Err(error) => Err(error),
+            };
+            Answer::Passive(request, leased)
         });
     }
 
@@ -163,7 +200,7 @@ impl ControlLoop {
         let route = match plan.route {
             DataRoute::Passive => {
                 let peer = self.visitor.peer.ip();
-                self.passive.take().map_or(Route::None, |listener| Route::Passive(listener, peer))
+                self.passive.take().map_or(Route::None, |awaiting| awaiting.into_route(peer))
             }
             DataRoute::Active(to) => Route::Active { local: self.visitor.local, to },
         };
@@ -174,6 +211,18 @@ impl ControlLoop {
             path,
             since: self.house.clock.now(),
         }));
+    }
+
+    /// Somebody the port was leased for has connected.
+    pub(super) fn on_data_came(&mut self, stream: io::Result<TcpStream>) {
+        let Some(awaiting) = &mut self.passive else { return };
+        awaiting.came = match stream {
+            Ok(stream) => Came::Client(stream),
+            Err(error) => {
+                debug!(session = self.visitor.id, %error, "taking a data connection");
+                Came::Failed
+            }
+        };
     }
 
     pub(super) fn on_transfer(&mut self, step: Step) {
@@ -230,7 +279,7 @@ impl ControlLoop {
             }
             Answer::Passive(request, leased) => {
                 let told = leased.map(|(listener, end)| {
-                    self.passive = Some(listener);
+                    self.passive = Some(Awaiting { listener, came: Came::Nobody });
                     end
                 });
                 self.tell(Event::PassiveOpened(request, told));
@@ -239,24 +288,46 @@ impl ControlLoop {
     }
 }
 
-/// Leases a port on the address the client reached and finds out which address to tell.
-async fn lease(house: &House, session: u64, place: usize, local: std::net::SocketAddr) -> Leased {
-    let passive = house.passive.get(place).ok_or(PassiveError::Failed)?;
-    let listener = passive.ports.lease(local).map_err(|error| {
-        warn!(session, %error, "no passive port");
+/// Leases a port on the address the client reached.
+fn lease(
+    house: &House,
+    passive: &Passive,
+    session: u64,
+    local: SocketAddr,
+) -> Result<PassiveListener, PassiveError> {
+    passive.ports.lease(local).map_err(|error| {
+        if passive.may_complain(house.clock.now()) {
+            warn!(session, %error, "no passive port");
+        }
         match error {
             LeaseError::NoFreePort => PassiveError::NoFreePort,
             LeaseError::Io(_) => PassiveError::Failed,
         }
-    })?;
-    let reached: IpAddr = local.ip();
-    let advertised = passive.address.advertised(reached).await;
-    if advertised.is_none() {
-        // EPSV needs no address at all, and for PASV this one is the best guess left.
-        warn!(session, "the passive address cannot be resolved; the address the client reached is told");
-    }
-    let end = PassiveEnd { address: advertised.unwrap_or(reached), port: listener.port() };
-    Ok((listener, end))
+    })
+}
+
+/// For EPSV, which tells a port only.
+fn plain(listener: PassiveListener) -> (PassiveListener, PassiveEnd) {
+    let end = PassiveEnd { address: listener.local_addr().ip(), port: listener.port() };
+    (listener, end)
+}
+
+/// For PASV: finds out which address to tell. When its name cannot be resolved, the address the client reached is the best
+/// guess left.
+async fn with_address(
+    house: &House,
+    passive: &Passive,
+    session: u64,
+    listener: PassiveListener,
+) -> (PassiveListener, PassiveEnd) {
+    let (listener, reached) = plain(listener);
+    let Some(address) = passive.address.advertised(reached.address).await else {
+        if passive.may_complain(house.clock.now()) {
+            warn!(session, "the passive address cannot be resolved; the address the client reached is told");
+        }
+        return (listener, reached);
+    };
+    (listener, PassiveEnd { address, ..reached })
 }
 
 /// Puts what storage opened and what the plan says together; `None` when they do not belong together.

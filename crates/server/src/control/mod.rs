@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_net::{LingerHandle, PassiveListener};
+use tidegate_net::LingerHandle;
 use tidegate_protocol::line::{Input, LineReader, Urgent};
 use tidegate_protocol::session::{
     Action, Actions, CloseReason, Event, LoginAnswer, RequestId, ServerSession,
@@ -33,11 +33,13 @@ use crate::stage::{Stage, retry_after_secs};
 use crate::storing::{Opened, Stored};
 use crate::tally::{LiveSession, add};
 use crate::transfer::Step;
-use act::Moving;
-use output::Output;
+use act::{Awaiting, Moving};
+use output::{OUTPUT_BYTES_MAX, Output};
 
 /// Read from the control connection at once; on the stack, only while reading.
 const READ_BYTES: usize = 4 * 1024;
+/// Lines handled before others get their turn: a client that sends without end must not hold a thread of the runtime.
+const LINES_A_TURN: usize = 64;
 /// How long the last words of a session may take to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a transfer may take to be given up when its session ends.
@@ -84,12 +86,12 @@ enum Gone {
 }
 
 /// What happened while the loop waited.
-#[expect(clippy::large_enum_variant, reason = "lives for one turn of the loop")]
 enum Wake {
     Stage(Stage),
     Control(io::Result<Ready>),
     Answered(Answer),
     Transfer(Step),
+    DataCame(io::Result<TcpStream>),
     Timer,
 }
 
@@ -109,7 +111,7 @@ pub(crate) struct ControlLoop {
     home: Option<Arc<dyn Storage>>,
     login: Option<PermitGuard>,
     opened: Option<Opened>,
-    passive: Option<PassiveListener>,
+    passive: Option<Awaiting>,
     gone: Option<Gone>,
     told_gone: bool,
     closing: Option<CloseReason>,
@@ -178,38 +180,55 @@ impl ControlLoop {
         info!(session = self.visitor.id, peer = %self.visitor.peer, local = %self.visitor.local, "session opened");
         self.tell(Event::Opened);
         loop {
-            self.settle();
+            let has_more = self.settle();
             if let Some(reason) = self.closing {
                 return reason;
+            }
+            if has_more {
+                tokio::task::yield_now().await;
+                continue;
             }
             match self.next_wake().await {
                 Wake::Stage(stage) => self.on_stage(stage),
                 Wake::Control(ready) => self.on_control(ready),
                 Wake::Answered(answer) => self.on_answer(answer),
                 Wake::Transfer(step) => self.on_transfer(step),
+                Wake::DataCame(stream) => self.on_data_came(stream),
                 Wake::Timer => self.armed = None,
             }
         }
     }
 
-    /// Does everything that can be done without waiting.
-    fn settle(&mut self) {
-        while self.closing.is_none() && self.take_line() {}
-        if self.closing.is_none() && self.is_gone_for_good() {
+    /// Does what can be done without waiting, up to a turn's worth; returns whether lines are left. What is only said goes out in
+    /// one piece at the end.
+    fn settle(&mut self) -> bool {
+        let has_more = self.take_lines();
+        if !has_more && self.closing.is_none() && self.is_gone_for_good() {
             self.told_gone = true;
             self.tell(Event::PeerClosed);
         }
         let now = self.house.clock.now();
         if self.closing.is_none() && self.session.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.tell(Event::Tick);
-            while self.closing.is_none() && self.take_line() {}
         }
+        self.send_wire();
         self.arm();
+        has_more
+    }
+
+    /// Takes the lines of one turn; returns whether there may be more.
+    fn take_lines(&mut self) -> bool {
+        for _ in 0..LINES_A_TURN {
+            if self.closing.is_some() || !self.take_line() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Tells the machine one line; returns whether there was one.
     fn take_line(&mut self) -> bool {
-        if self.output.is_full() {
+        if self.output.is_full() || self.actions.wire.len() > OUTPUT_BYTES_MAX {
             return false;
         }
         let now = self.house.clock.now();
@@ -254,15 +273,11 @@ impl ControlLoop {
         self.perform();
     }
 
-    /// Sends the replies, then performs the actions in order; answers given on the spot may bring more of both.
+    /// Sends the replies, then performs the actions in order; answers given on the spot may bring more of both. Replies without an
+    /// action behind them wait for the end of the turn.
     fn perform(&mut self) {
-        loop {
-            if !self.actions.wire.is_empty() {
-                self.send_wire();
-            }
-            if self.actions.list.is_empty() {
-                break;
-            }
+        while !self.actions.list.is_empty() {
+            self.send_wire();
             let mut todo = std::mem::take(&mut self.todo);
             std::mem::swap(&mut self.actions.list, &mut todo);
             for action in todo.drain(..) {
@@ -278,6 +293,9 @@ impl ControlLoop {
     }
 
     fn send_wire(&mut self) {
+        if self.actions.wire.is_empty() {
+            return;
+        }
         if self.gone == Some(Gone::Broken) {
             self.actions.wire.clear();
             return;
@@ -303,19 +321,24 @@ impl ControlLoop {
 
     async fn next_wake(&mut self) -> Wake {
         let interest = self.interest();
-        let Self { visitor, pending, transfer, stage, timer, armed, .. } = self;
+        let peer = self.visitor.peer.ip();
+        // What storage answers is said, and the next queued command asked: neither while the client does not read.
+        let may_answer = !self.output.is_full();
+        let Self { visitor, pending, transfer, passive, stage, timer, armed, .. } = self;
         tokio::select! {
             biased;
             Ok(()) = stage.changed() => Wake::Stage(*stage.borrow_and_update()),
             ready = visitor.stream.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
                 Wake::Control(ready)
             }
-            answer = async { Some(pending.as_mut()?.answer.as_mut().await) }, if pending.is_some() => {
+            answer = async { Some(pending.as_mut()?.answer.as_mut().await) }, if may_answer && pending.is_some() => {
                 answer.map_or(Wake::Timer, Wake::Answered)
             }
             step = async { Some(transfer.as_mut()?.transfer.step().await) }, if transfer.is_some() => {
                 step.map_or(Wake::Timer, Wake::Transfer)
             }
+            came = async { Some(passive.as_ref()?.listener.accept_from(peer).await) },
+                if passive.as_ref().is_some_and(Awaiting::is_open) => came.map_or(Wake::Timer, Wake::DataCame),
             () = timer.as_mut(), if armed.is_some() => Wake::Timer,
         }
     }
@@ -397,8 +420,14 @@ impl ControlLoop {
     async fn close(mut self: Box<Self>, reason: CloseReason) {
         if let Some(moving) = &mut self.transfer {
             moving.transfer.abort();
-            let ended = tokio::time::timeout(TRANSFER_END, moving.transfer.step()).await;
-            if let Ok(Step::Ended(end)) = ended {
+            let ended = tokio::time::timeout(TRANSFER_END, async {
+                loop {
+                    if let Step::Ended(end) = moving.transfer.step().await {
+                        return end;
+                    }
+                }
+            });
+            if let Ok(end) = ended.await {
                 self.end_transfer(end);
             }
         }

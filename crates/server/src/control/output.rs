@@ -3,7 +3,7 @@ use std::io;
 use tokio::net::TcpStream;
 
 /// More than this waiting to be sent: no further line is taken, so that a client that never reads cannot make it grow.
-const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+pub(super) const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// Memory kept between replies.
 const KEPT_BYTES_MAX: usize = 4 * 1024;
 

@@ -40,6 +40,8 @@ pub(crate) enum Cargo {
 pub(crate) enum Route {
     /// The client, at this address, connects to the leased port.
     Passive(PassiveListener, IpAddr),
+    /// The client has connected to the leased port already.
+    Connected(TcpStream),
     /// The server connects, from the address of its end of the control connection.
     Active { local: SocketAddr, to: SocketAddr },
     /// There is none: nothing was leased.
@@ -120,6 +122,7 @@ impl Transfer {
 async fn open(link: Arc<Link>, route: Route) -> Result<TcpStream, Stop> {
     let opened = match route {
         Route::Passive(listener, peer) => link.peer(listener.accept_from(peer)).await,
+        Route::Connected(stream) => Ok(stream),
         Route::Active { local, to } => link.peer(tidegate_net::connect_active(local, to)).await,
         Route::None => Err(Stop::NoConnection(io::ErrorKind::NotConnected.into())),
     };

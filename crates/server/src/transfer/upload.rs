@@ -23,7 +23,7 @@ pub(super) async fn receive(
     upload: Box<dyn Upload>,
     ascii: bool,
 ) -> TransferEnd {
-    let by_kernel = !ascii && upload.as_file().is_some();
+    let by_kernel = !ascii && upload.has_descriptor();
     let mut upload = Some(upload);
     let received = if by_kernel {
         receive_by_kernel(link, &data, &mut upload).await
@@ -56,6 +56,11 @@ async fn receive_by_kernel(
     data: &Arc<TcpStream>,
     slot: &mut Option<Box<dyn Upload>>,
 ) -> Result<(), Stop> {
+    // Asking for the descriptor drops what is replaced in place: not before there is a byte to replace it with.
+    if link.peer(data.peek(&mut [0])).await? == 0 {
+        // An abort shuts the connection down, which looks like the client's end of file.
+        return if link.is_aborted() { Err(Stop::Aborted) } else { Ok(()) };
+    }
     loop {
         link.peer(data.readable()).await?;
         let Some(mut upload) = slot.take() else { return Err(no_descriptor()) };

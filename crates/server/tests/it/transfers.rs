@@ -1,6 +1,7 @@
 //! Transfers over real sockets, with and without kernel copies.
 
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::support::{Client, Data, House, Setup, soon};
@@ -241,6 +242,27 @@ async fn a_reset_upload_is_no_complete_upload() {
         assert_eq!(house.files.get("/reset"), None);
         client.expect("NOOP", "200").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn storage_gives_its_descriptor_only_for_a_byte() {
+    let house = Setup { kernel: true, ..Setup::default() }.start();
+    let mut client = house.enter().await;
+    let data = client.transfer("STOR aborted").await;
+    client.send("ABOR\r\n").await;
+    client.hear("426").await;
+    client.hear("226").await;
+    drop(data);
+    let data = client.transfer("STOR reset").await;
+    data.0.set_zero_linger().unwrap();
+    drop(data);
+    client.hear("426").await;
+    assert!(!house.files.lent.load(Ordering::Relaxed), "no byte came");
+    client.store("STOR a", b"bytes").await;
+    assert!(house.files.lent.load(Ordering::Relaxed), "the kernel copies");
+    assert_eq!(house.files.get("/a").unwrap(), b"bytes");
+    client.store("STOR a", b"").await;
+    assert_eq!(house.files.get("/a").unwrap(), b"");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tidegate_admission::{AccountKey, Decision, Question};
+use tidegate_protocol::listing::NO_ACCESS;
 use tidegate_protocol::session::{
     Action, CloseReason, DataRoute, Event, Job, PassiveEnd, PassiveError, Progress, StorageDone,
     StorageRequest, TransferPlan,
@@ -32,7 +33,7 @@ impl World {
                 self.schedule(id, after, Due::Gate { request, key, limit: connections_max });
             }
             Action::Logout => self.log_out(id),
-            Action::OpenPassive { request } => {
+            Action::OpenPassive { request, .. } => {
                 self.assert_logged_in(id, "OpenPassive");
                 self.connections[id].passive = None;
                 self.connections[id].passive_request = Some(request);
@@ -144,6 +145,10 @@ impl World {
         match what {
             StorageRequest::Enter(path) => home.enter(&path).map(done),
             StorageRequest::Metadata(path) => home.metadata(&path).map(StorageDone::Metadata),
+            StorageRequest::Facts(path) => home.metadata(&path).and_then(|about| {
+                let parent = if path.is_root() { NO_ACCESS } else { home.metadata(&path.parent())?.access };
+                Ok(StorageDone::Facts { about, parent })
+            }),
             StorageRequest::MakeDirectory(path) => home.make_directory(&path).map(done),
             StorageRequest::RemoveDirectory(path) => home.remove_directory(&path).map(done),
             StorageRequest::RemoveFile(path) => home.remove_file(&path).map(done),

@@ -21,12 +21,19 @@ pub(crate) struct Memory {
     files: Files,
     kernel: bool,
     pub(crate) commits: Arc<Semaphore>,
+    /// Set once an upload gave its descriptor away, which may drop what it replaces.
+    pub(crate) lent: Arc<AtomicBool>,
 }
 
 impl Memory {
     pub(crate) fn new(kernel: bool) -> Self {
         let files = BTreeMap::from([(b"/".to_vec(), None)]);
-        Self { files: Arc::new(Mutex::new(files)), kernel, commits: Arc::new(Semaphore::new(0)) }
+        Self {
+            files: Arc::new(Mutex::new(files)),
+            kernel,
+            commits: Arc::new(Semaphore::new(0)),
+            lent: Arc::default(),
+        }
     }
 
     pub(crate) fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
@@ -41,8 +48,8 @@ impl Memory {
 impl Backend for Memory {
     fn open<'a>(&'a self, _tenant: &'a Tenant) -> Answer<'a, Arc<dyn Storage>> {
         let (files, commits) = (Arc::clone(&self.files), Arc::clone(&self.commits));
-        let kernel = self.kernel;
-        Box::pin(async move { Ok(Arc::new(Home { files, kernel, commits }) as Arc<dyn Storage>) })
+        let home = Home { files, kernel: self.kernel, commits, lent: Arc::clone(&self.lent) };
+        Box::pin(async move { Ok(Arc::new(home) as Arc<dyn Storage>) })
     }
 }
 
@@ -50,6 +57,7 @@ struct Home {
     files: Files,
     kernel: bool,
     commits: Arc<Semaphore>,
+    lent: Arc<AtomicBool>,
 }
 
 fn facts(content: Option<&Vec<u8>>) -> Metadata {
@@ -142,6 +150,7 @@ impl Home {
             starts_at,
             file,
             commits: slow.then(|| Arc::clone(&self.commits)),
+            lent: Arc::clone(&self.lent),
         })
     }
 }
@@ -255,6 +264,7 @@ struct InMemoryUpload {
     starts_at: u64,
     file: Option<File>,
     commits: Option<Arc<Semaphore>>,
+    lent: Arc<AtomicBool>,
 }
 
 impl Upload for InMemoryUpload {
@@ -279,7 +289,12 @@ impl Upload for InMemoryUpload {
         ready(Ok(bytes))
     }
 
+    fn has_descriptor(&self) -> bool {
+        self.file.is_some()
+    }
+
     fn as_file(&self) -> Option<BorrowedFd<'_>> {
+        self.lent.store(true, Ordering::Relaxed);
         self.file.as_ref().map(AsFd::as_fd)
     }
 
