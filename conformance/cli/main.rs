@@ -71,6 +71,28 @@ fn the_demo_does_what_its_screen_says() {
 }
 
 #[test]
+fn logins_leave_no_memory_behind() {
+    let place = TempDir::new().unwrap();
+    let mut program = Program::start(&["serve", "demo", "--listen", "127.0.0.1:0"], place.path());
+    let screen = program.screen();
+    let address = program.addresses()[0];
+    // Its hash is made as `hash-password` makes them: each check takes 19 MiB for a moment.
+    let log_in =
+        || Client::greeted(address).login("tide", row(&screen, "password").split(' ').next().unwrap());
+    log_in();
+    let before = program.resident_kib();
+    for _ in 0..8 {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(log_in);
+            }
+        });
+    }
+    let grown = program.resident_kib().saturating_sub(before);
+    assert!(grown < 16 * 1024, "{grown} KiB more after 32 logins than the {before} KiB after one");
+}
+
+#[test]
 fn a_second_start_changes_nothing_in_the_demo() {
     let place = TempDir::new().unwrap();
     let arguments = ["serve", "demo", "--listen", "127.0.0.1:0"];

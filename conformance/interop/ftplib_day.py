@@ -2,7 +2,9 @@
 import ftplib
 import io
 import os
+import re
 import sys
+import time
 
 host, port, user, password = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 
@@ -18,6 +20,29 @@ def fetch(ftp, name, rest=None):
     parts = []
     ftp.retrbinary(f"RETR {name}", parts.append, rest=rest)
     return b"".join(parts)
+
+
+def wait_until_received(ftp, least):
+    """Asks with STAT, which is answered during a transfer, until `least` bytes have arrived."""
+    until = time.monotonic() + 20
+    while True:
+        status = ftp.sendcmd("STAT")
+        found = re.search(r"Receiving file \((\d+) bytes\)", status)
+        if found and int(found[1]) >= least:
+            return
+        assert time.monotonic() < until, status
+
+
+def cut_upload(ftp, name, content):
+    """Uploads `content` in part and cuts it with ABOR."""
+    data = ftp.transfercmd(f"STOR {name}")
+    data.sendall(content)
+    wait_until_received(ftp, min(len(content), 100_000))
+    reply = ftp.abort()
+    assert reply[:3] in ("426", "226"), reply
+    if reply[:3] == "426":
+        assert ftp.getresp().startswith("226")
+    data.close()
 
 
 ftp = connect()
@@ -60,34 +85,20 @@ except ftplib.error_temp as cut:
 assert received + fetch(ftp, "été.bin", rest=len(received)) == content
 
 # An upload that is cut goes on too: ABOR, then REST and STOR.
-data = ftp.transfercmd("STOR later.bin")
-data.sendall(content[:half])
-reply = ftp.abort()
-assert reply[:3] in ("426", "226"), reply
-if reply[:3] == "426":
-    assert ftp.getresp().startswith("226")
-data.close()
+cut_upload(ftp, "later.bin", content[:half])
 kept = ftp.size("later.bin")
 assert 0 < kept <= half, kept
 ftp.storbinary("STOR later.bin", io.BytesIO(content[kept:]), rest=kept)
 assert fetch(ftp, "later.bin") == content
 
 # And once more with APPE.
-data = ftp.transfercmd("STOR more.bin")
-data.sendall(content[:half])
-if ftp.abort()[:3] == "426":
-    ftp.getresp()
-data.close()
+cut_upload(ftp, "more.bin", content[:half])
 kept = ftp.size("more.bin")
 ftp.storbinary("APPE more.bin", io.BytesIO(content[kept:]))
 assert fetch(ftp, "more.bin") == content
 
 # Old files stay whole when their replacement is cut.
-data = ftp.transfercmd("STOR été.bin")
-data.sendall(b"half of something else")
-if ftp.abort()[:3] == "426":
-    ftp.getresp()
-data.close()
+cut_upload(ftp, "été.bin", b"half of something else")
 assert fetch(ftp, "été.bin") == content
 
 ftp.rename("été.bin", "renamed")

@@ -178,10 +178,7 @@ impl Subject {
 
     /// Returns the memory it has resident, in KiB.
     pub fn resident_kib(&self) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the server runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line VmRSS");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        self.program.resident_kib()
     }
 
     /// Returns the CPU time it has used so far, in seconds.

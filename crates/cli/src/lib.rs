@@ -51,6 +51,7 @@ impl From<Exit> for ExitCode {
 
 /// Does what the command line says. A line that is no command ends the process with code 2 and its help.
 pub fn main() -> Exit {
+    tidegate_net::return_large_blocks();
     match Cli::parse().command {
         Command::Serve(args) => on_machine(|machine| serve::command(&args, machine)),
         Command::CheckConfig(args) => on_machine(|machine| check_config::run(&args, machine)),

@@ -11,6 +11,7 @@ mod data;
 mod descriptors;
 mod doorway;
 mod listener;
+mod memory;
 mod passive;
 mod passive_address;
 #[cfg(test)]
@@ -29,5 +30,6 @@ pub use doorway::{
     LingerHandle, Verdict,
 };
 pub use listener::{BindError, Listener, prepare_control};
+pub use memory::return_large_blocks;
 pub use passive::{LeaseError, PassiveListener, PassivePorts, PortChoice};
 pub use passive_address::PassiveAddress;
