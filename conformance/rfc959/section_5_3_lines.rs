@@ -111,3 +111,19 @@ fn clients_that_send_without_end_do_not_hold_up_the_others() {
     subject.terminate();
     assert!(subject.wait().success());
 }
+
+#[test]
+fn long_replies_to_pipelined_commands_all_come() {
+    let subject = Subject::start();
+    let mut client = Client::logged_in(subject.address());
+    for _ in 0..19 {
+        let name = "d".repeat(200);
+        client.command(format!("MKD {name}"), 257);
+        client.command(format!("CWD {name}"), 250);
+    }
+    // Far more than what a session gathers before it sends, and nothing follows that would wake it.
+    client.send(&b"PWD\r\n".repeat(200));
+    for _ in 0..200 {
+        assert!(client.expect(257).text().len() > 3800);
+    }
+}

@@ -228,7 +228,11 @@ impl ControlLoop {
 
     /// Tells the machine one line; returns whether there was one.
     fn take_line(&mut self) -> bool {
-        if self.output.is_full() || self.actions.wire.len() > OUTPUT_BYTES_MAX {
+        if self.actions.wire.len() > OUTPUT_BYTES_MAX {
+            self.send_wire();
+        }
+        if self.output.is_full() {
+            // The socket says when it takes more; then the loop comes back here.
             return false;
         }
         let now = self.house.clock.now();
