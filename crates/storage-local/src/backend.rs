@@ -3,8 +3,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidegate_storage::{Answer, Backend, Storage, StorageError, Tenant};
+use tidegate_types::Pattern;
 
 use crate::blocking::{hop, lock};
+use crate::deny::Deny;
 use crate::errors::Because;
 use crate::facts::{self, FileId, Identity};
 use crate::home::Home;
@@ -27,7 +29,7 @@ pub enum Durability {
 }
 
 /// How files are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What a commit waits for.
     pub durability: Durability,
@@ -35,11 +37,18 @@ pub struct Options {
     pub keep_partial: bool,
     /// How long it is kept.
     pub partial_expiry: Duration,
+    /// The names that clients neither see nor touch, wherever they stand in a path, also when a link leads there.
+    pub deny: Arc<[Pattern]>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Full, keep_partial: true, partial_expiry: Duration::from_hours(24) }
+        Self {
+            durability: Durability::Full,
+            keep_partial: true,
+            partial_expiry: Duration::from_hours(24),
+            deny: Arc::default(),
+        }
     }
 }
 
@@ -53,23 +62,28 @@ pub struct LocalBackend {
 }
 
 impl LocalBackend {
-    /// Returns a backend after checking that the kernel has what it needs; `Unsupported` when `openat2` is missing.
+    /// Returns a backend after checking that the system has what it needs; `Unsupported` when `openat2` is missing, or
+    /// /proc while names are denied.
     pub fn new(options: Options) -> Result<Self, StorageError> {
         root::probe()?;
+        if !options.deny.is_empty() {
+            root::probe_places()?;
+        }
         Ok(Self { options, homes: Arc::default() })
     }
 }
 
 impl Backend for LocalBackend {
     fn open<'a>(&'a self, tenant: &'a Tenant) -> Answer<'a, Arc<dyn Storage>> {
-        let (options, homes, tenant) = (self.options, Arc::clone(&self.homes), tenant.clone());
+        let (options, homes, tenant) = (self.options.clone(), Arc::clone(&self.homes), tenant.clone());
         Box::pin(hop(move || {
-            let root = Root::open(&tenant.home)?;
+            let root = Root::open(&tenant.home, Deny::new(Arc::clone(&options.deny)))?;
             let about = facts::of_fd(root.fd()).because("statx", tenant.home.as_bytes())?;
             let home = find_or_insert(&homes, facts::id(&about), || Home::new(root, options))?;
             home.sweep_once()?;
             let identity = Arc::new(Identity::current());
-            Ok(Arc::new(LocalStorage { home, identity, account: tenant.account }) as Arc<dyn Storage>)
+            let Tenant { account, creation, .. } = tenant;
+            Ok(Arc::new(LocalStorage { home, identity, account, creation }) as Arc<dyn Storage>)
         }))
     }
 }

@@ -14,14 +14,15 @@ const XATTR_BYTES_MAX: usize = 64 * 1024;
 const CONTENT_BOUND: [&[u8]; 3] = [b"security.capability", b"security.ima", b"security.evm"];
 
 /// Gives `fresh` what belongs to the file `name` in `dir` rather than to its content: owner and group, access list and
-/// extended attributes as far as permitted, then the mode without set-user-ID and set-group-ID.
-pub(crate) fn carry_over(dir: impl AsFd, name: &[u8], fresh: BorrowedFd<'_>) -> io::Result<()> {
+/// extended attributes as far as permitted, then the mode without set-user-ID and set-group-ID. Returns whether there is
+/// such a file.
+pub(crate) fn carry_over(dir: impl AsFd, name: &[u8], fresh: BorrowedFd<'_>) -> io::Result<bool> {
     let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let old = match openat(&dir, name, flags | OFlags::RDONLY, Mode::empty()) {
         Ok(old) => Some(old),
         // Write-only files still have an owner and a mode; their attributes stay behind.
         Err(Errno::ACCESS | Errno::PERM) => None,
-        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(false),
         Err(errno) => return Err(errno),
     };
     let about = match &old {
@@ -37,7 +38,7 @@ pub(crate) fn carry_over(dir: impl AsFd, name: &[u8], fresh: BorrowedFd<'_>) -> 
     if u32::from(now.stx_mode) & 0o7777 != mode {
         fchmod(fresh, Mode::from_raw_mode(mode))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Only root may give files away; a group the process is in may be kept alone.

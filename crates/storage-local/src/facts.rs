@@ -60,6 +60,17 @@ impl Identity {
         Self { uid: rustix::process::geteuid().as_raw(), groups }
     }
 
+    /// Returns the identity of somebody in no group.
+    #[cfg(test)]
+    pub(crate) const fn of(uid: u32) -> Self {
+        Self { uid, groups: Vec::new() }
+    }
+
+    /// Returns whether `facts` is about something of this process.
+    pub(crate) const fn is_owner(&self, facts: &Statx) -> bool {
+        facts.stx_uid == self.uid
+    }
+
     /// Returns what mode bits permit this process; access lists and capabilities are the kernel's to apply.
     fn access(&self, facts: &Statx, read_only: bool) -> Access {
         let mode = u32::from(facts.stx_mode);

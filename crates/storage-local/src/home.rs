@@ -15,7 +15,7 @@ use crate::facts::{self, FileId};
 use crate::journal::{Journal, Record};
 use crate::names::temp_name;
 use crate::partials::{Key, Partial, Partials};
-use crate::root::{ACT, READ_DIRECTORY, Root, WRITE_FILE};
+use crate::root::{READ_DIRECTORY, Root, WRITE_FILE};
 use crate::writers::Writers;
 use crate::{clock, names};
 
@@ -83,7 +83,7 @@ impl Home {
         if !self.options.keep_partial || *expires_at_secs <= clock::now_unix_secs() {
             return false;
         }
-        let Ok(dir) = self.root.directory(dir_path, ACT) else { return false };
+        let Ok(dir) = self.root.directory_as_it_is(dir_path) else { return false };
         let (Ok(about), Ok(_)) = (facts::of_fd(&dir), facts::of_name(&dir, temp_name(*temp).as_bytes()))
         else {
             return false;
@@ -109,7 +109,7 @@ impl Home {
     pub(crate) fn remove_temp(&self, dir_path: &[u8], temp: u64) -> bool {
         let removed = self
             .root
-            .directory(dir_path, ACT)
+            .directory_as_it_is(dir_path)
             .and_then(|dir| unlinkat(&dir, temp_name(temp), AtFlags::empty()))
             .is_ok();
         self.journal.forget(temp);
@@ -189,11 +189,11 @@ impl Home {
 
     /// Removes the partials, and the temps nobody holds, in the directory `name` of `dir` when nothing else is in it,
     /// for to everybody it looks empty. Returns whether it is empty now.
-    pub(crate) fn clear_hidden(&self, dir: &OwnedFd, name: &[u8]) -> bool {
+    pub(crate) fn clear_hidden(&self, dir: impl AsFd, name: &[u8]) -> bool {
         self.clear_hidden_in(dir, name).unwrap_or(false)
     }
 
-    fn clear_hidden_in(&self, dir: &OwnedFd, name: &[u8]) -> io::Result<bool> {
+    fn clear_hidden_in(&self, dir: impl AsFd, name: &[u8]) -> io::Result<bool> {
         let inner = openat(dir, name, READ_DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
         let partials = self.partials.within(facts::id(&facts::of_fd(&inner)?));
         let known: HashSet<u64> = partials.iter().map(|(_, partial)| partial.temp).collect();
@@ -228,13 +228,19 @@ impl Home {
         Ok(true)
     }
 
-    /// Promises a name in `dir` made from `base` that is free and that nobody else was promised.
+    /// Promises a name in `dir` made from `base` that is free, not denied, and that nobody else was promised; `INVAL`
+    /// when all are denied that were thought of.
     pub(crate) fn reserve(self: &Arc<Self>, dir: &OwnedFd, base: &[u8]) -> io::Result<Reservation> {
         let dir_id = facts::id(&facts::of_fd(dir)?);
+        let mut refused = Errno::INVAL;
         for n in 0..2000 {
             // Past a thousand neighbours counting on would cost more than it reads well.
             let n = if n < 1000 { n } else { getrandom::u64().map_err(|_| Errno::IO)? };
             let name = names::candidate(base, n);
+            if self.root.deny.covers(&name) {
+                continue;
+            }
+            refused = Errno::EXIST;
             if !lock(&self.reserved).insert((dir_id, name.clone())) {
                 continue;
             }
@@ -245,7 +251,7 @@ impl Home {
                 Ok(_) => {}
             }
         }
-        Err(Errno::EXIST)
+        Err(refused)
     }
 
     /// Makes the names in `dir` durable when that is asked for; `file` is on the same file system.

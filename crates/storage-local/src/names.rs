@@ -1,5 +1,3 @@
-use tidegate_types::VirtualPath;
-
 /// What every hidden name starts with, whatever its case: some file systems fold it.
 const PREFIX: &[u8] = b".tidegate-";
 
@@ -29,11 +27,6 @@ pub(crate) fn journal_name(slot: u32) -> String {
 /// Returns whether clients never see or touch `name`.
 pub(crate) fn is_reserved(name: &[u8]) -> bool {
     name.get(..PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(PREFIX))
-}
-
-/// Returns whether a name on the way to `path` is reserved.
-pub(crate) fn is_hidden(path: &VirtualPath) -> bool {
-    path.components().any(is_reserved)
 }
 
 /// Returns whether `name` may stand in a listing: no control characters, not reserved, not `.` or `..`.

@@ -73,13 +73,17 @@ impl Hold {
     /// Opens the gate for one write; `Superseded` when the file was taken over.
     pub(crate) fn gate(&self) -> Result<MutexGuard<'_, ()>, StorageError> {
         let gate = lock(&self.token.gate);
-        if self.is_superseded() {
-            return Err(StorageError::new(
-                StorageErrorKind::Superseded,
-                "a newer session writes into this file",
-            ));
-        }
+        self.check()?;
         Ok(gate)
+    }
+
+    /// As [`gate`](Self::gate), for what writes nothing: never waits.
+    pub(crate) fn check(&self) -> Result<(), StorageError> {
+        if self.is_superseded() {
+            let why = "a newer session writes into this file";
+            return Err(StorageError::new(StorageErrorKind::Superseded, why));
+        }
+        Ok(())
     }
 }
 

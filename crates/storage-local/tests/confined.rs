@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{backend, begin, get, open, path, put, request, temps};
-use tidegate_storage::{Backend, Storage, Tenant, UploadStart};
+use tidegate_storage::{Backend, Creation, Storage, Tenant, UploadStart, commit};
 use tidegate_types::{FileKind, StorageErrorKind as Kind, Timestamp};
 
 #[tokio::test]
@@ -19,7 +19,11 @@ async fn a_home_that_is_none_is_a_clear_error() {
     std::fs::write(dir.path().join("file"), b"").unwrap();
     for (name, kind) in [("missing", Kind::NotFound), ("file", Kind::NotADirectory)] {
         let home = dir.path().join(name).to_str().unwrap().to_owned();
-        let error = backend().open(&Tenant { account: None, home }).await.err().unwrap();
+        let error = backend()
+            .open(&Tenant { account: None, home, creation: Creation::default() })
+            .await
+            .err()
+            .unwrap();
         assert_eq!(error.kind, kind);
         assert!(error.detail.contains(name), "{}", error.detail);
     }
@@ -123,7 +127,7 @@ async fn reserved_names_do_not_exist_and_cannot_be_made() {
     assert_eq!(storage.list(&path("/.TIDEGATE-x")).await.err().unwrap().kind, Kind::NotFound);
     assert_eq!(storage.rename(&path("/file"), &journal, true).await.unwrap_err().kind, Kind::BadName);
     assert_eq!(begin(&*storage, "/.tidegate-x").await.err().unwrap().kind, Kind::BadName);
-    assert_eq!(storage.make_directory(&path("/.Tidegate-x")).await.unwrap_err().kind, Kind::BadName);
+    assert_eq!(storage.make_directory(&path("/.Tidegate-x"), 0).await.unwrap_err().kind, Kind::BadName);
     let page = storage.list(&path("/")).await.unwrap().pages.next_page().await.unwrap().unwrap();
     assert_eq!(page.len(), 1);
 }
@@ -176,7 +180,7 @@ async fn a_name_of_255_bytes_can_be_uploaded() {
     put(&*storage, &name, b"x").await.unwrap();
     let unique = storage.begin_upload(&request(&name, UploadStart::Unique)).await.unwrap();
     assert!(unique.path().file_name().unwrap().len() <= 255);
-    unique.commit().await.unwrap();
+    commit(unique).await.unwrap();
 }
 
 /// Swaps `home/flip` between a directory and a link to `outside` until `done`; returns how often.
@@ -219,7 +223,7 @@ async fn go_through(storage: &dyn Storage, who: usize, until: Instant) -> u64 {
             inside += 1;
         }
         inside += u64::from(put(storage, &file, b"written").await.is_ok());
-        let _ = storage.make_directory(&path(&format!("/flip/dir{who}"))).await;
+        let _ = storage.make_directory(&path(&format!("/flip/dir{who}")), 0).await;
         let _ = storage.set_mode(&path("/flip/known"), 0o644).await;
         let _ = storage.set_modified(&path("/flip/known"), Timestamp { secs: 5, nanos: 0 }).await;
         let _ = storage.rename(&path(&file), &path(&format!("/flip/victim{who}")), true).await;

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::{backend, begin, get, open, path, put, request, temps};
-use tidegate_storage::{Cut, UploadStart};
+use tidegate_storage::{Cut, UploadStart, commit};
 use tidegate_storage_local::{LocalBackend, Options};
 use tidegate_types::StorageErrorKind as Kind;
 
@@ -79,7 +79,7 @@ async fn what_a_killed_process_left_is_swept_and_its_partials_live_on() {
     let mut upload =
         storage.begin_upload(&request("/sub dir/partial", UploadStart::At(50_000))).await.unwrap();
     upload.write(b"end".to_vec()).await.unwrap();
-    assert_eq!(upload.commit().await.unwrap(), 50_003);
+    assert_eq!(commit(upload).await.unwrap(), 50_003);
     assert_eq!(temps(&sub).len(), 0);
 }
 
@@ -96,7 +96,7 @@ async fn child_that_replaces_without_end() {
         for _ in 0..4 {
             upload.write(vec![byte; 50_000]).await.unwrap();
         }
-        upload.commit().await.unwrap();
+        commit(upload).await.unwrap();
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 
 use common::{backend, open, request};
 use rustix::fd::AsFd;
-use tidegate_storage::{Cut, UploadRequest, UploadStart};
+use tidegate_storage::{Cut, UploadRequest, UploadStart, commit};
 use tidegate_types::{StorageErrorKind, UploadStyle};
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn the_descriptor_is_gone_once_the_file_is_taken_over() {
     assert!(stale.as_file().is_none());
     assert_eq!(stale.write(Vec::new()).await.unwrap_err().kind, StorageErrorKind::Superseded);
     rustix::io::write(newer.as_file().unwrap().as_fd(), b"45").unwrap();
-    assert_eq!(newer.commit().await.unwrap(), 6);
+    assert_eq!(commit(newer).await.unwrap(), 6);
     assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"012345");
 }
 
@@ -56,7 +56,7 @@ async fn asking_whether_there_is_a_descriptor_loses_nothing_and_taking_it_cuts()
     for part in [b"ne", b"w!"] {
         rustix::io::write(upload.as_file().unwrap().as_fd(), part).unwrap();
     }
-    assert_eq!(upload.commit().await.unwrap(), 4, "cut once only");
+    assert_eq!(commit(upload).await.unwrap(), 4, "cut once only");
     assert_eq!(fs::read(&file).unwrap(), b"new!");
 }
 
@@ -91,6 +91,6 @@ async fn a_stale_writer_cuts_nothing() {
     assert!(!stale.has_descriptor() && stale.as_file().is_none());
     assert_eq!(stale.write(Vec::new()).await.unwrap_err().kind, StorageErrorKind::Superseded);
     assert_eq!(stale.abort().await.unwrap(), Cut::InPlace);
-    assert_eq!(newer.commit().await.unwrap(), 4);
+    assert_eq!(commit(newer).await.unwrap(), 4);
     assert_eq!(fs::read(&file).unwrap(), b"0123");
 }

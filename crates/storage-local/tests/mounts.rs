@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{backend, begin, get, open, path, put, request, temps};
-use tidegate_storage::UploadStart;
+use tidegate_storage::{UploadStart, commit};
 use tidegate_types::StorageErrorKind as Kind;
 
 const HOME: &str = "TIDEGATE_TEST_MOUNT_HOME";
@@ -46,7 +46,7 @@ async fn child_on_a_small_disk() {
         }
         assert_eq!(kind, Some(Kind::DiskFull), "{name}");
         assert_eq!(
-            upload.commit().await.unwrap_err().kind,
+            commit(upload).await.unwrap_err().kind,
             Kind::Failed,
             "{name}: no commit after a failed write"
         );
@@ -64,7 +64,7 @@ async fn child_on_a_small_disk() {
         Err(error) => error.kind,
         Ok(mut upload) => {
             upload.write(vec![1; 20_000]).await.unwrap();
-            upload.commit().await.unwrap_err().kind
+            commit(upload).await.unwrap_err().kind
         }
     };
     assert_eq!(told, Kind::DiskFull);
@@ -91,7 +91,7 @@ async fn child_on_a_read_only_disk() {
         let begun = storage.begin_upload(&request(name, start)).await;
         assert_eq!(begun.err().unwrap().kind, Kind::PermissionDenied, "{name} {start:?}");
     }
-    assert_eq!(storage.make_directory(&path("/dir")).await.unwrap_err().kind, Kind::PermissionDenied);
+    assert_eq!(storage.make_directory(&path("/dir"), 0).await.unwrap_err().kind, Kind::PermissionDenied);
     assert_eq!(storage.remove_file(&path("/file")).await.unwrap_err().kind, Kind::PermissionDenied);
 }
 

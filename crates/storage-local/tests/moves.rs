@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::{backend, begin, get, open, path, put, request, temps};
-use tidegate_storage::{Cut, Storage, UploadStart};
+use tidegate_storage::{Cut, Storage, UploadStart, commit};
 use tidegate_storage_local::{Durability, LocalBackend, Options};
 use tidegate_types::StorageErrorKind as Kind;
 
@@ -25,7 +25,7 @@ async fn leave(storage: &dyn Storage, name: &str) {
 
 async fn make(storage: &dyn Storage, names: &[&str]) {
     for name in names {
-        storage.make_directory(&path(name)).await.unwrap();
+        storage.make_directory(&path(name), 0).await.unwrap();
     }
 }
 
@@ -167,7 +167,7 @@ async fn an_upload_of_another_server_is_not_a_stray() {
     let mut upload = begin(&*other, "/d/f").await.unwrap();
     upload.write(b"theirs".to_vec()).await.unwrap();
     assert_eq!(storage.remove_directory(&path("/d")).await.unwrap_err().kind, Kind::NotEmpty);
-    upload.commit().await.unwrap();
+    commit(upload).await.unwrap();
     assert_eq!(get(&*storage, "/d/f").await.unwrap(), b"theirs");
 }
 
@@ -183,6 +183,6 @@ async fn an_upload_goes_on_where_its_directory_went() {
     rename(&*storage, "/d", "/e").await;
     upload.write(b"!".to_vec()).await.unwrap();
     assert_eq!(storage.remove_directory(&path("/e")).await.unwrap_err().kind, Kind::NotEmpty);
-    assert_eq!(upload.commit().await.unwrap(), 5);
+    assert_eq!(commit(upload).await.unwrap(), 5);
     assert_eq!(get(&*storage, "/e/f").await.unwrap(), b"part!");
 }

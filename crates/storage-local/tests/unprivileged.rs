@@ -9,7 +9,7 @@ use std::process::Command;
 
 use common::{begin, get, open, path, put};
 use tidegate_storage_local::{LocalBackend, Options};
-use tidegate_types::StorageErrorKind as Kind;
+use tidegate_types::{FileKind, StorageErrorKind as Kind};
 
 const HOME: &str = "TIDEGATE_TEST_UNPRIVILEGED_HOME";
 /// Nobody in particular; only used when the test is run by root.
@@ -28,6 +28,14 @@ async fn child_without_privileges() {
     // A file its owner may not write is not replaced behind the mode's back.
     assert_eq!(begin(&*storage, "/locked").await.err().unwrap().kind, Kind::PermissionDenied);
     assert_eq!(get(&*storage, "/locked").await.unwrap(), b"locked");
+    // Names that can be read but not looked at: refused at once, or shown as what is not known when it happens in between.
+    assert_eq!(storage.list(&path("/closed")).await.err().unwrap().kind, Kind::PermissionDenied);
+    let mut listing = storage.list(&path("/closing")).await.unwrap();
+    storage.set_mode(&path("/closing"), 0o600).await.unwrap();
+    let entries = listing.pages.next_page().await.unwrap().unwrap();
+    let seen: Vec<_> = entries.iter().map(|entry| (entry.name.as_slice(), entry.metadata.kind)).collect();
+    assert_eq!(seen, [(&b"file"[..], FileKind::Other)]);
+    assert!(listing.pages.next_page().await.unwrap().is_none());
     let access = storage.metadata(&path("/locked")).await.unwrap().access;
     assert_eq!((access.read, access.write), (true, false));
     // Nothing may be read or written, but the owner may change that.
@@ -38,7 +46,7 @@ async fn child_without_privileges() {
     assert_eq!(storage.enter(&path("/closed")).await.unwrap_err().kind, Kind::PermissionDenied);
     assert_eq!(begin(&*storage, "/closed/x").await.err().unwrap().kind, Kind::PermissionDenied);
     assert_eq!(begin(&*storage, "/read-only/x").await.err().unwrap().kind, Kind::PermissionDenied);
-    let denied = storage.make_directory(&path("/read-only/d")).await;
+    let denied = storage.make_directory(&path("/read-only/d"), 0).await;
     assert_eq!(denied.unwrap_err().kind, Kind::PermissionDenied);
 }
 
@@ -59,8 +67,11 @@ fn modes_bind_a_process_that_is_not_root() {
         std::fs::write(home.join(name), name).unwrap();
         set(&home.join(name), mode);
     }
-    for (name, mode) in [("box", 0o300), ("closed", 0o600), ("read-only", 0o500)] {
+    for (name, mode) in [("box", 0o300), ("closed", 0o600), ("closing", 0o700), ("read-only", 0o500)] {
         std::fs::create_dir(home.join(name)).unwrap();
+        if name.starts_with("clos") {
+            std::fs::write(home.join(name).join("file"), name).unwrap();
+        }
         set(&home.join(name), mode);
     }
     set(&home, 0o755);
@@ -75,7 +86,7 @@ fn modes_bind_a_process_that_is_not_root() {
         .env(HOME, &home)
         .output()
         .expect("setpriv (util-linux) is needed for this test when root runs it");
-    for name in ["box", "closed", "read-only"] {
+    for name in ["box", "closed", "closing", "read-only"] {
         std::fs::set_permissions(home.join(name), std::fs::Permissions::from_mode(0o700)).unwrap();
     }
     let text =

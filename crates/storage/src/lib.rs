@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tidegate_types::{AccountName, Entry, Metadata, StorageErrorKind, Timestamp, UploadStyle, VirtualPath};
-pub use tidegate_types::{Cut, UploadStart};
+pub use tidegate_types::{Creation, Cut, UploadStart};
 
 /// The answer of one call.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
@@ -42,6 +42,8 @@ pub struct Tenant {
     pub account: Option<AccountName>,
     /// The home as configured: a folder on this machine, or whatever the backend understands.
     pub home: String,
+    /// What it creates looks like.
+    pub creation: Creation,
 }
 
 /// A place that opens homes. The assembling room names the concrete one.
@@ -61,8 +63,11 @@ pub struct UploadRequest {
     pub style: UploadStyle,
     /// Whether a target that exists may be replaced (else `AlreadyExists`).
     pub may_overwrite: bool,
-    /// Whether a target that exists may be added to or written into at an offset (else `PermissionDenied`).
+    /// Whether a target that exists may be added to or written into at an offset (else `PermissionDenied`); before its end
+    /// only with `may_overwrite`.
     pub may_append: bool,
+    /// Permission bits that a new file does not get (SITE UMASK), beside those the service withholds.
+    pub umask: u32,
 }
 
 /// One account's view of the files.
@@ -73,7 +78,8 @@ pub trait Storage: Send + Sync {
     /// Checks that `path` is a directory that may be entered.
     fn enter<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()>;
 
-    /// Opens `path` for listing. `NotADirectory` when it is a file.
+    /// Opens `path` for listing. `NotADirectory` when it is a file, `PermissionDenied` when its names may not be read or
+    /// looked at.
     fn list<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, Listing>;
 
     /// Opens a regular file; `BadOffset` when `offset` lies past its end.
@@ -83,8 +89,8 @@ pub trait Storage: Send + Sync {
     /// What is written over (a target in place, a partial from an offset on) is as it was until the first byte or `commit`.
     fn begin_upload<'a>(&'a self, request: &'a UploadRequest) -> Answer<'a, Box<dyn Upload>>;
 
-    /// Creates a directory; `AlreadyExists` when the name is taken.
-    fn make_directory<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()>;
+    /// Creates a directory without the permission bits of `umask`; `AlreadyExists` when the name is taken.
+    fn make_directory<'a>(&'a self, path: &'a VirtualPath, umask: u32) -> Answer<'a, ()>;
 
     /// Removes an empty directory; `PermissionDenied` for the root.
     fn remove_directory<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()>;
@@ -103,8 +109,22 @@ pub trait Storage: Send + Sync {
     /// Sets the modification time.
     fn set_modified<'a>(&'a self, path: &'a VirtualPath, time: Timestamp) -> Answer<'a, ()>;
 
-    /// Sets the permission bits, `0o7777` at most.
+    /// Sets the permission bits, `0o1777` at most: set-user-ID and set-group-ID are left out.
     fn set_mode<'a>(&'a self, path: &'a VirtualPath, mode: u32) -> Answer<'a, ()>;
+
+    /// Sets the group.
+    fn set_group<'a>(&'a self, path: &'a VirtualPath, gid: u32) -> Answer<'a, ()>;
+
+    /// Creates the symbolic link `link` to `target`, which must exist. What the link holds leads there from where it
+    /// stands, never over a place above the root.
+    fn make_link<'a>(&'a self, target: &'a VirtualPath, link: &'a VirtualPath) -> Answer<'a, ()>;
+
+    /// Removes a directory with everything in it, never what its links lead to; `PermissionDenied` for the root. What
+    /// could not be removed is still there. Dropping the answer stops it between two entries.
+    fn remove_tree<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()>;
+
+    /// Returns how many bytes may still be stored in the directory `path`. `NotADirectory` when it is a file.
+    fn available<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, u64>;
 }
 
 /// A directory opened for listing: what it is, and its names page by page.
@@ -117,7 +137,8 @@ pub struct Listing {
 
 /// Entries of a directory in bounded pages, in no promised order; memory does not grow with the directory.
 pub trait Pages: Send {
-    /// Returns the next page (at most 256 entries), or `None` at the end. Names with control bytes are left out.
+    /// Returns the next page (at most 256 entries), or `None` at the end. Names with control bytes are left out; one about
+    /// which nothing can be learnt is `FileKind::Other`.
     fn next_page(&mut self) -> Answer<'_, Option<Vec<Entry>>>;
 }
 
@@ -156,12 +177,46 @@ pub trait Upload: Send {
     /// Call it only when a byte is at hand: it counts as the first byte, and drops what the upload replaces in place.
     fn as_file(&self) -> Option<BorrowedFd<'_>>;
 
-    /// Notes that a write through the descriptor failed: what arrived is not kept, as after a failed `write`.
+    /// Notes that a write through the descriptor failed: what arrived is not kept, as after a failed `write`; a file that
+    /// existed and is written in place stays as it is by then. Never blocks.
     fn note_failed_write(&mut self) {}
 
-    /// Makes the file durable as configured and visible under its name; returns its size.
-    fn commit(self: Box<Self>) -> Answer<'static, u64>;
+    /// Makes the file durable as configured, then visible under its name. The question is asked on a thread that may
+    /// block, at the last moment before the file becomes visible; when the answer is no, it is an [`abort`](Self::abort).
+    /// What was written in place is visible already: nobody is asked.
+    fn commit(self: Box<Self>, still_wanted: StillWanted) -> Answer<'static, Committed>;
 
     /// Gives up; says what remains.
     fn abort(self: Box<Self>) -> Answer<'static, Cut>;
+
+    /// Gives up and keeps nothing of what arrived: what is new is discarded, in place too, and a file that existed and was
+    /// written in place loses what it grew. What was written over stays so.
+    fn take_back(self: Box<Self>) -> Answer<'static, Cut>;
+}
+
+/// Whether an upload is still wanted, asked by [`Upload::commit`]; short, and never waits.
+pub type StillWanted = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// What came of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// The file is there.
+    Stored {
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// Nobody wanted it any more: what remains, as of an upload that was cut.
+    Unwanted(Cut),
+}
+
+/// Commits an upload that is wanted whatever happens; returns the size of the file.
+///
+/// Errors: as of [`Upload::commit`].
+pub async fn commit(upload: Box<dyn Upload>) -> Result<u64, StorageError> {
+    match upload.commit(Arc::new(|| true)).await? {
+        Committed::Stored { size } => Ok(size),
+        Committed::Unwanted(_) => {
+            Err(StorageError::new(StorageErrorKind::Failed, "a commit was refused that nobody refused"))
+        }
+    }
 }

@@ -61,6 +61,8 @@ pub struct Ledger {
     over: bool,
     unread: Vec<Reply>,
     finals: usize,
+    /// Replies to bare STATs that overtook others: which of those that wait they answer shows only later.
+    overtook: usize,
 }
 
 impl Ledger {
@@ -129,6 +131,7 @@ impl Ledger {
             assert_eq!(code, 220, "the greeting");
             self.greeted = true;
         } else if code < 200 {
+            self.skip_answered();
             let front = self.waiting.front_mut().unwrap_or_else(|| panic!("{reply:?} to nothing"));
             assert!(!front.begun, "a second 1yz: {reply:?}");
             assert!(
@@ -146,16 +149,21 @@ impl Ledger {
     /// that were counted together.
     fn settle(&mut self, reply: &Reply, now: Moment) {
         let text = reply.text();
-        let front_is = |verbs: &[&str]| {
-            let verb = self.waiting.front().and_then(Waiting::verb);
-            verb.is_some_and(|verb| verbs.contains(&verb.as_str()))
-        };
-        let early =
-            |verb: &str| self.waiting.iter().position(|waiting| waiting.verb().as_deref() == Some(verb));
-        let index = if reply.code == 211 && text.starts_with("Status:") && !front_is(&["STAT"]) {
-            early("STAT")
-        } else if matches!(text.as_str(), "Abort successful." | "Nothing to abort.") && !front_is(&["ABOR"]) {
-            early("ABOR")
+        let is_status = reply.code == 211 && text.starts_with("Status:");
+        if is_status && !self.waiting.front().is_some_and(Waiting::is_bare_stat) {
+            let bare = self.waiting.iter().filter(|waiting| waiting.is_bare_stat()).count();
+            assert!(bare > self.overtook, "{reply:?} to nothing that waits: {:?}", self.waiting);
+            self.overtook += 1;
+            self.finals += 1;
+            return;
+        }
+        if !is_status {
+            self.skip_answered();
+        }
+        let is_abort = matches!(text.as_str(), "Abort successful." | "Nothing to abort.");
+        let is_abor = |waiting: &Waiting| waiting.verb().as_deref() == Some("ABOR");
+        let index = if is_abort && !self.waiting.front().is_some_and(is_abor) {
+            self.waiting.iter().position(is_abor)
         } else {
             Some(0)
         };
@@ -179,8 +187,19 @@ impl Ledger {
         }
     }
 
+    /// Drops STATs at the front that were answered before their turn.
+    fn skip_answered(&mut self) {
+        while self.overtook > 0 && self.waiting.front().is_some_and(Waiting::is_bare_stat) {
+            self.waiting.pop_front();
+            self.overtook -= 1;
+        }
+    }
+
     /// Returns the first line that waits, `None` when nothing does.
     pub fn front(&self) -> Option<&[u8]> {
+        if self.is_settled() {
+            return None;
+        }
         match &self.waiting.front()?.line {
             Said::Line(line) => Some(line),
             Said::Refused => None,
@@ -189,17 +208,17 @@ impl Ledger {
 
     /// Returns whether nothing waits for a reply.
     pub fn is_settled(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting() == 0
     }
 
     /// Returns how many commands wait.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len().saturating_sub(self.overtook)
     }
 
     /// Returns since when the first command waits with nothing before it.
     pub fn waits_since(&self) -> Option<Moment> {
-        self.waiting.front().map(|front| front.since)
+        self.waiting.front().filter(|_| !self.is_settled()).map(|front| front.since)
     }
 
     /// Returns how many final replies there were.
@@ -219,6 +238,11 @@ impl Ledger {
 }
 
 impl Waiting {
+    /// Returns whether this is STAT without a path: only that may be answered before its turn.
+    fn is_bare_stat(&self) -> bool {
+        matches!(&self.line, Said::Line(line) if line.trim_ascii_end().eq_ignore_ascii_case(b"STAT"))
+    }
+
     fn verb(&self) -> Option<String> {
         match &self.line {
             Said::Line(line) => {
@@ -240,17 +264,22 @@ const SUCCESS: &[(&[&str], &[u16])] = &[
     (&["PASS"], &[230]),
     (&["REIN"], &[220]),
     (&["QUIT"], &[221]),
-    (&["CWD", "XCWD", "CDUP", "XCUP", "RNTO", "DELE", "RMD", "XRMD", "MLST"], &[250]),
+    (&["CWD", "XCWD", "CDUP", "XCUP", "RNTO", "DELE", "RMD", "XRMD", "RMDA", "MLST", "COMB"], &[250]),
+    (&["XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512"], &[250]),
+    (&["MD5"], &[251]),
     (&["TYPE", "MODE", "STRU", "PORT", "EPRT", "OPTS", "NOOP"], &[200]),
-    (&["SITE"], &[200, 214]),
+    (&["CLNT", "CSID", "LANG"], &[200]),
+    (&["HOST"], &[220]),
+    // SITE CPFR, CPTO, MKDIR and RMDIR answer as the commands they stand for.
+    (&["SITE"], &[200, 214, 250, 257, 350]),
     (&["PASV"], &[227]),
     (&["EPSV"], &[229, 200]),
     (&TRANSFERS, &[226]),
-    (&["REST", "RNFR"], &[350]),
+    (&["REST", "RANG", "RNFR"], &[350]),
     (&["ALLO"], &[202]),
     (&["ABOR"], &[225, 226]),
     (&["MKD", "XMKD", "PWD", "XPWD"], &[257]),
-    (&["SIZE", "MDTM", "MFMT"], &[213]),
+    (&["SIZE", "MDTM", "MFMT", "MFF", "HASH", "AVBL"], &[213]),
     (&["STAT"], &[211, 212, 213]),
     (&["SYST"], &[215]),
     (&["FEAT"], &[211]),

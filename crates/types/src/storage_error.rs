@@ -21,8 +21,10 @@ pub enum StorageErrorKind {
     BadOffset,
     /// No space left on the device.
     DiskFull,
-    /// The quota or the largest file size is used up.
+    /// The quota is used up.
     QuotaExceeded,
+    /// Larger than a file may be here.
+    TooLarge,
     /// Somebody else uses it; later may work.
     Busy,
     /// A newer session of the same account took this file over.
@@ -37,7 +39,7 @@ pub enum StorageErrorKind {
 
 impl StorageErrorKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NotFound,
         Self::NotADirectory,
         Self::IsADirectory,
@@ -49,6 +51,7 @@ impl StorageErrorKind {
         Self::BadOffset,
         Self::DiskFull,
         Self::QuotaExceeded,
+        Self::TooLarge,
         Self::Busy,
         Self::Superseded,
         Self::Exhausted,
@@ -70,6 +73,7 @@ impl StorageErrorKind {
             Self::BadOffset => "offset past the end",
             Self::DiskFull => "disk full",
             Self::QuotaExceeded => "quota exceeded",
+            Self::TooLarge => "file too large",
             Self::Busy => "in use",
             Self::Superseded => "taken over by a newer session",
             Self::Exhausted => "out of descriptors or memory",

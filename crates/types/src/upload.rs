@@ -24,3 +24,16 @@ pub enum Cut {
     /// The target itself was written in place and keeps what arrived.
     InPlace,
 }
+
+/// What the files and directories look like that an account creates; what is absent is as the service has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Creation {
+    /// The numeric owner.
+    pub uid: Option<u32>,
+    /// The numeric group.
+    pub gid: Option<u32>,
+    /// The permission bits of a file, `0o7777` at most.
+    pub file_mode: Option<u32>,
+    /// The permission bits of a directory.
+    pub directory_mode: Option<u32>,
+}

@@ -1,7 +1,7 @@
 use super::*;
 
 fn root(dir: &tempfile::TempDir) -> Root {
-    Root::open(dir.path().to_str().unwrap()).unwrap()
+    Root::open(dir.path().to_str().unwrap(), crate::deny::Deny::default()).unwrap()
 }
 
 fn temp(id: u64) -> Record {

@@ -2,21 +2,24 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{
-    Access, AtFlags, FlockOperation, Mode, OFlags, SeekFrom, Statx, accessat, flock, openat, seek,
+    Access, AtFlags, FlockOperation, Mode, OFlags, SeekFrom, Statx, accessat, flock, openat, seek, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::path::Arg;
 use tidegate_storage::{StorageError, UploadRequest, UploadStart};
 use tidegate_types::{AccountName, FileKind, StorageErrorKind as Kind, UploadStyle, VirtualPath};
 
 use super::LocalUpload;
 use super::job::{Job, Place};
 use crate::backend::Durability;
+use crate::creation::Look;
 use crate::errors::{Because, refuse};
 use crate::home::Home;
 use crate::journal::Record;
-use crate::names::{is_hidden, temp_name};
+use crate::names::temp_name;
 use crate::partials::{Key, Partial};
 use crate::root::{ACT, READ_DIRECTORY, Target, WRITE_FILE};
+use crate::storage::LocalStorage;
 use crate::{clock, facts};
 
 /// What STOU is named after when the client names a directory.
@@ -25,19 +28,17 @@ const UNIQUE_BASE: &[u8] = b"upload";
 const RACES_MAX: u32 = 16;
 
 /// Opens the upload `request` asks for, so that whatever can be refused is refused now.
-pub(crate) fn begin(
-    home: &Arc<Home>,
-    account: Option<&AccountName>,
-    request: &UploadRequest,
-) -> Result<LocalUpload, StorageError> {
-    if is_hidden(&request.path) {
-        return Err(refuse(Kind::BadName, request.path.as_bytes(), "reserved"));
+pub(crate) fn begin(view: &LocalStorage, request: &UploadRequest) -> Result<LocalUpload, StorageError> {
+    let home = &view.home;
+    if home.root.deny.covers_path(&request.path) {
+        return Err(refuse(Kind::BadName, request.path.as_bytes(), "a reserved or denied name"));
     }
     home.sweep_expired();
-    let begin = Begin { home, account, request };
+    let look = Look::of_file(&view.creation, request.umask);
+    let begin = Begin { home, account: view.account.as_ref(), request, look };
     match request.start {
         UploadStart::Unique => begin.unique(),
-        UploadStart::Replace | UploadStart::At(0) => begin.replace(),
+        UploadStart::Replace => begin.replace(),
         UploadStart::At(offset) => begin.at(offset),
         UploadStart::Append => begin.append(),
     }
@@ -47,6 +48,8 @@ struct Begin<'a> {
     home: &'a Arc<Home>,
     account: Option<&'a AccountName>,
     request: &'a UploadRequest,
+    /// What the file looks like if it is new.
+    look: Look,
 }
 
 impl Begin<'_> {
@@ -66,6 +69,11 @@ impl Begin<'_> {
         let target = self.resolve()?;
         if let Some(about) = target.facts {
             return self.existing(target, &about, Some(offset));
+        }
+        if offset == 0 {
+            // Nothing lies behind: it is a new file.
+            self.home.discard_partial(self.account, &target.dir, &target.name);
+            return self.fresh(target);
         }
         match self.home.partial(self.account, &target.dir, &target.name) {
             Some(partial) => self.resume(target, partial, Some(offset)),
@@ -94,20 +102,22 @@ impl Begin<'_> {
         let dir_path = parent.relative().to_vec();
         let dir = self.home.root.directory(&dir_path, self.directory_flags());
         let dir = dir.because("openat2", parent.as_bytes())?;
+        let dir = dir.ok_or_else(|| self.refuse(Kind::BadName, "leads to a denied name"))?;
         let reservation = self.home.reserve(&dir, base).because("a unique name for", asked.as_bytes())?;
         let path = VirtualPath::resolve(&parent, &reservation.name)
             .map_err(|_| self.refuse(Kind::BadName, "too long with its directory"))?;
         let target = Target { dir, dir_path, name: reservation.name.clone(), facts: None };
         self.home.discard_partial(self.account, &target.dir, &target.name);
         let opened = self.create_temp(&target, false)?;
-        let mut job = Job::new(self.home, self.account, target, opened);
+        let mut job = self.job(target, opened);
         job.reservation = Some(reservation);
         Ok(LocalUpload::new(path, 0, job))
     }
 
     /// Follows the path to where the bytes will go: a regular file or a free name.
     fn resolve(&self) -> Result<Target, StorageError> {
-        let target = self.home.root.resolve(&self.request.path, self.directory_flags())?;
+        let root = &self.home.root;
+        let target = root.resolve(&self.request.path, self.directory_flags(), Kind::BadName)?;
         match target.facts.as_ref().map(facts::kind) {
             None | Some(FileKind::File) => Ok(target),
             Some(FileKind::Directory) => Err(self.refuse(Kind::IsADirectory, "a directory")),
@@ -139,13 +149,19 @@ impl Begin<'_> {
             return self.fresh_in_place(target);
         }
         let opened = self.create_temp(&target, existed)?;
-        Ok(LocalUpload::new(self.request.path.clone(), 0, Job::new(self.home, self.account, target, opened)))
+        Ok(LocalUpload::new(self.request.path.clone(), 0, self.job(target, opened)))
+    }
+
+    fn job(&self, target: Target, opened: (OwnedFd, Place)) -> Job {
+        Job::new(self.home, self.account, self.look, target, opened)
     }
 
     /// Creates the temp beside the target, journalled first.
     fn create_temp(&self, target: &Target, existed: bool) -> Result<(OwnedFd, Place), StorageError> {
         // Never more open than the file it will replace, also while it is written.
-        let mode = target.facts.as_ref().map_or(0o666, |about| u32::from(about.stx_mode) & 0o666 | 0o200);
+        let mode = target.facts.as_ref().map_or(self.look.hidden_mode(), |about| {
+            Mode::from_raw_mode(u32::from(about.stx_mode) & 0o666 | 0o200)
+        });
         let may_overwrite = self.request.may_overwrite && self.request.start != UploadStart::Unique;
         for _ in 0..RACES_MAX {
             let temp = self.home.temp_id();
@@ -154,9 +170,13 @@ impl Begin<'_> {
             self.home.journal.write(&self.home.root, &Record::Temp { temp, dir_path })?;
             drop(staying);
             let flags = WRITE_FILE | OFlags::CREATE | OFlags::EXCL;
-            match openat(&target.dir, temp_name(temp), flags, Mode::from_raw_mode(mode)) {
+            match openat(&target.dir, temp_name(temp), flags, mode) {
                 Ok(file) => {
                     hold_temp(&file);
+                    if !existed {
+                        let prepared = self.look.prepare(&file, self.request.path.as_bytes());
+                        prepared.inspect_err(|_| self.forget(target, temp_name(temp), Some(temp)))?;
+                    }
                     return Ok((file, Place::Temp { temp, existed, may_overwrite }));
                 }
                 Err(errno) => {
@@ -177,10 +197,12 @@ impl Begin<'_> {
                 &target.dir,
                 &target.name,
                 WRITE_FILE | OFlags::CREATE | OFlags::EXCL,
-                Mode::from_raw_mode(0o666),
+                self.look.visible_mode(),
             );
             let (file, created) = match created {
                 Ok(file) => (file, true),
+                // What appeared meanwhile is not replaced by an upload that keeps what is there.
+                Err(Errno::EXIST) if self.request.start != UploadStart::Replace => break,
                 Err(Errno::EXIST) if self.request.may_overwrite => {
                     match openat(&target.dir, &target.name, WRITE_FILE, Mode::empty()) {
                         Err(Errno::NOENT) => continue,
@@ -189,14 +211,29 @@ impl Begin<'_> {
                 }
                 Err(errno) => return Err(errno).because("openat", self.request.path.as_bytes()),
             };
+            if created {
+                let dressed = self.look.dress(&file, self.request.path.as_bytes());
+                dressed.inspect_err(|_| self.forget(&target, &target.name, None))?;
+            }
             let about = self.regular(&file)?;
             let hold = self.home.writers.take(facts::id(&about), self.account)?;
-            let mut job = Job::new(self.home, self.account, target, (file, Place::Target { created }));
+            let mut job = self.job(target, (file, Place::Target { created }));
             job.hold = Some(hold);
             job.cut_at = (!created).then_some(0);
+            job.size_before = about.stx_size;
             return Ok(LocalUpload::new(self.request.path.clone(), 0, job));
         }
         Err(self.refuse(Kind::Busy, "comes and goes"))
+    }
+
+    /// Removes `name`, just created beside or as the target, which cannot look as it should.
+    fn forget(&self, target: &Target, name: impl Arg, temp: Option<u64>) {
+        if let Err(errno) = unlinkat(&target.dir, name, AtFlags::empty()) {
+            tracing::warn!(path = %self.request.path, %errno, "what could not get its owner cannot be removed");
+        }
+        if let Some(temp) = temp {
+            self.home.journal.forget(temp);
+        }
     }
 
     /// Opens a file that exists to write into it: at `offset`, or at its end.
@@ -210,13 +247,16 @@ impl Begin<'_> {
             return Err(self.refuse(Kind::PermissionDenied, "may not be added to"));
         }
         self.check_offset(offset, about)?;
+        self.check_overwriting(offset, about.stx_size)?;
         let file = openat(&target.dir, &target.name, WRITE_FILE, Mode::empty());
         let file = file.because("openat", self.request.path.as_bytes())?;
         let about = self.regular(&file)?;
         let hold = self.home.writers.take(facts::id(&about), self.account)?;
-        let starts_at = self.position(&file, offset)?;
-        let mut job = Job::new(self.home, self.account, target, (file, Place::Target { created: false }));
+        let (starts_at, size) = self.position(&file, offset)?;
+        self.check_overwriting(offset, size)?;
+        let mut job = self.job(target, (file, Place::Target { created: false }));
         job.hold = Some(hold);
+        job.size_before = size;
         Ok(LocalUpload::new(self.request.path.clone(), starts_at, job))
     }
 
@@ -241,24 +281,33 @@ impl Begin<'_> {
         let about = self.regular(&file)?;
         self.check_offset(offset, &about)?;
         let hold = self.home.writers.take(facts::id(&about), self.account)?;
-        let starts_at = self.position(&file, offset)?;
+        let (starts_at, _) = self.position(&file, offset)?;
         hold_temp(&file);
         let expires = clock::now_unix_secs().saturating_add(self.home.options.partial_expiry.as_secs());
         self.home.partials.extend(&key, expires);
         let place =
             Place::Temp { temp: partial.temp, existed: false, may_overwrite: self.request.may_overwrite };
-        let mut job = Job::new(self.home, self.account, target, (file, place));
+        let mut job = self.job(target, (file, place));
         job.hold = Some(hold);
         job.cut_at = Some(starts_at);
         Ok(LocalUpload::new(self.request.path.clone(), starts_at, job))
     }
 
-    /// Moves `file` to where the first byte goes, checked against its size now that nobody else writes.
-    fn position(&self, file: &OwnedFd, offset: Option<u64>) -> Result<u64, StorageError> {
+    /// Moves `file` to where the first byte goes, checked against its size now that nobody else writes; returns both.
+    fn position(&self, file: &OwnedFd, offset: Option<u64>) -> Result<(u64, u64), StorageError> {
         let about = facts::of_fd(file).because("statx", self.request.path.as_bytes())?;
         self.check_offset(offset, &about)?;
         let starts_at = offset.unwrap_or(about.stx_size);
-        seek(file, SeekFrom::Start(starts_at)).because("lseek", self.request.path.as_bytes())
+        let at = seek(file, SeekFrom::Start(starts_at)).because("lseek", self.request.path.as_bytes())?;
+        Ok((at, about.stx_size))
+    }
+
+    /// Writing before the end of a file of `size` bytes replaces what is there.
+    fn check_overwriting(&self, offset: Option<u64>, size: u64) -> Result<(), StorageError> {
+        if !self.request.may_overwrite && offset.is_some_and(|offset| offset < size) {
+            return Err(self.refuse(Kind::PermissionDenied, "may only be added to"));
+        }
+        Ok(())
     }
 
     fn check_offset(&self, offset: Option<u64>, about: &Statx) -> Result<(), StorageError> {

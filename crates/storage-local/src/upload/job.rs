@@ -1,13 +1,15 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, RenameFlags, fsync, ftruncate, linkat, renameat, renameat_with, unlinkat};
 use rustix::io::{self, Errno};
-use tidegate_storage::{Cut, StorageError};
+use tidegate_storage::{Committed, Cut, StorageError};
 use tidegate_types::{AccountName, StorageErrorKind};
 
 use crate::backend::Durability;
 use crate::carry::carry_over;
+use crate::creation::Look;
 use crate::errors::{Because, refuse};
 use crate::home::{Home, Reservation};
 use crate::journal::Record;
@@ -19,6 +21,9 @@ use crate::{clock, facts};
 
 /// How many bytes of small writes wait in memory, per upload.
 const STASH_BYTES_MAX: usize = 32 * 1024;
+
+/// How often others may run before the last question of a commit.
+const YIELDS: u32 = 4;
 
 /// Where the bytes go.
 #[derive(Debug)]
@@ -42,6 +47,8 @@ pub(super) enum Place {
 pub(super) struct Job {
     pub(super) home: Arc<Home>,
     pub(super) account: Option<AccountName>,
+    /// What the file looks like if it is new.
+    look: Look,
     pub(super) target: Target,
     pub(super) file: Arc<OwnedFd>,
     pub(super) place: Place,
@@ -50,9 +57,15 @@ pub(super) struct Job {
     pub(super) reservation: Option<Reservation>,
     /// The length the file is cut to by the first byte, or by the commit: until then nothing of the old is lost.
     pub(super) cut_at: Option<u64>,
+    /// How long a file was that is written in place and not new.
+    pub(super) size_before: u64,
     /// Why it could not be cut when the descriptor was asked for.
     cut_failed: Option<Errno>,
     progress: Progress,
+    /// Whether somebody's write through the descriptor failed; told without waiting for this job.
+    failed: Arc<AtomicBool>,
+    /// Whether a byte may have reached the file.
+    touched: bool,
     stash: Vec<u8>,
 }
 
@@ -69,6 +82,7 @@ impl Job {
     pub(super) fn new(
         home: &Arc<Home>,
         account: Option<&AccountName>,
+        look: Look,
         target: Target,
         opened: (OwnedFd, Place),
     ) -> Self {
@@ -76,14 +90,18 @@ impl Job {
         Self {
             home: Arc::clone(home),
             account: account.cloned(),
+            look,
             target,
             file: Arc::new(file),
             place,
             hold: None,
             reservation: None,
             cut_at: None,
+            size_before: 0,
             cut_failed: None,
             progress: Progress::Writing,
+            failed: Arc::default(),
+            touched: false,
             stash: Vec::new(),
         }
     }
@@ -106,6 +124,7 @@ impl Job {
         let Ok(gate) = self.hold.as_ref().map(Hold::gate).transpose() else { return false };
         self.cut_failed = cut(&self.file, &mut self.cut_at).err();
         drop(gate);
+        self.touched |= self.cut_failed.is_none();
         self.cut_failed.is_none()
     }
 
@@ -114,9 +133,14 @@ impl Job {
         self.hold.as_ref().is_some_and(Hold::is_superseded)
     }
 
-    /// Notes that a write somebody made through the descriptor failed.
-    pub(super) fn note_failed_write(&mut self) {
-        self.progress = Progress::Broken;
+    /// Returns what to set when a write that somebody made through the descriptor failed.
+    pub(super) fn failed(&self) -> &Arc<AtomicBool> {
+        &self.failed
+    }
+
+    /// Returns whether what is in the file is not to be trusted or kept.
+    fn is_broken(&self) -> bool {
+        self.progress == Progress::Broken || self.failed.load(Ordering::SeqCst)
     }
 
     /// Keeps `bytes` in memory if they are few; returns whether it did. `Superseded` as for a write.
@@ -125,7 +149,7 @@ impl Job {
             return Ok(false);
         }
         if let Some(hold) = &self.hold {
-            drop(hold.gate()?);
+            hold.check()?;
         }
         if let Some(errno) = self.cut_failed {
             return Err(errno).because("ftruncate", &self.target.name);
@@ -140,6 +164,7 @@ impl Job {
         if !(self.stash.is_empty() && bytes.is_empty()) {
             // A failure leaves the file as it was, so it is not broken.
             cut(&self.file, &mut self.cut_at).because("ftruncate", &self.target.name)?;
+            self.touched = true;
         }
         let stash = std::mem::take(&mut self.stash);
         let done = write_all(&self.file, &stash).and_then(|()| write_all(&self.file, bytes));
@@ -150,21 +175,24 @@ impl Job {
         done.because("write", &self.target.name)
     }
 
-    /// Makes the upload durable as configured and visible; returns the size of the file.
-    pub(super) fn commit(&mut self) -> Result<u64, StorageError> {
-        if self.progress != Progress::Writing {
+    /// Makes the upload durable as configured and visible, if it is `still_wanted` at the last moment before.
+    pub(super) fn commit(&mut self, still_wanted: &dyn Fn() -> bool) -> Result<Committed, StorageError> {
+        if self.progress != Progress::Writing || self.is_broken() {
             return Err(refuse(StorageErrorKind::Failed, &self.target.name, "an earlier write failed"));
         }
         self.write(&[])?;
         let gate = self.hold.as_ref().map(Hold::gate).transpose()?;
         cut(&self.file, &mut self.cut_at).because("ftruncate", &self.target.name)?;
         let done = match self.place {
-            Place::Temp { temp, existed, may_overwrite } => self.publish(temp, existed, may_overwrite),
-            Place::Target { .. } => self.settle(),
+            Place::Temp { temp, existed, may_overwrite } => {
+                self.publish(temp, (existed, may_overwrite), still_wanted)
+            }
+            Place::Target { .. } => self.settle().map(Some),
         };
         drop(gate);
         let size = match done {
-            Ok(size) => size,
+            Ok(Some(size)) => size,
+            Ok(None) => return Ok(Committed::Unwanted(self.abort())),
             Err((errno, broken)) => {
                 if broken {
                     self.progress = Progress::Broken;
@@ -186,31 +214,60 @@ impl Job {
             let synced = self.home.sync_directory(&self.target.dir, &*self.file);
             synced.because("fsync of the directory of", &self.target.name)?;
         }
-        Ok(size)
+        Ok(Committed::Stored { size })
     }
 
-    /// Syncs the temp and gives it its name. The error says whether the bytes are in doubt.
-    fn publish(&self, temp: u64, existed: bool, may_overwrite: bool) -> Result<u64, (Errno, bool)> {
+    /// Syncs the temp and gives it its name; returns its size, or `None` when it is not wanted any more. The error says
+    /// whether the bytes are in doubt.
+    fn publish(
+        &self,
+        temp: u64,
+        (existed, may_overwrite): (bool, bool),
+        still_wanted: &dyn Fn() -> bool,
+    ) -> Result<Option<u64>, (Errno, bool)> {
         let (dir, name) = (&self.target.dir, &self.target.name);
+        // Nobody's file needs no looks and no sync.
+        if !still_wanted() {
+            return Ok(None);
+        }
         let temp = temp_name(temp);
         let size = facts::of_fd(&self.file).map_err(|errno| (errno, false))?.stx_size;
-        if existed {
-            carry_over(dir, name, self.file.as_fd()).map_err(|errno| (errno, false))?;
-        }
+        self.dress(existed).map_err(|errno| (errno, false))?;
         self.sync_file().map_err(|errno| (errno, true))?;
+        // Where processors are scarce, whoever is about to change the answer may just be waiting for one. Where they are not,
+        // this takes less than a microsecond.
+        for _ in 0..YIELDS {
+            std::thread::yield_now();
+        }
+        if !still_wanted() {
+            Look::reopen(&*self.file).map_err(|errno| (errno, false))?;
+            return Ok(None);
+        }
         let renamed = if existed && may_overwrite {
             renameat(dir, &temp, dir, name)
         } else {
             match rename_new(dir, temp.as_bytes(), dir, name) {
                 // Somebody created the target meanwhile; the last commit wins.
                 Err(Errno::EXIST) if may_overwrite => carry_over(dir, name, self.file.as_fd())
-                    .and_then(|()| self.sync_file())
+                    .and_then(|_| self.sync_file())
                     .and_then(|()| renameat(dir, &temp, dir, name)),
                 other => other,
             }
         };
         renamed.map_err(|errno| (errno, false))?;
-        Ok(size)
+        Ok(Some(size))
+    }
+
+    /// Gives the temp the looks of the file it replaces, else those of a new one.
+    fn dress(&self, existed: bool) -> io::Result<()> {
+        if existed {
+            if carry_over(&self.target.dir, &self.target.name, self.file.as_fd())? {
+                return Ok(());
+            }
+            // The file it was to replace is gone: now it is a new one.
+            self.look.own(&*self.file)?;
+        }
+        self.look.finish(&*self.file)
     }
 
     /// Syncs a file that was written in place.
@@ -226,19 +283,23 @@ impl Job {
         }
     }
 
-    /// Ends the upload without a commit; says what remains.
+    /// Ends the upload without a commit; says what remains. What is broken is not kept under any name it got.
     pub(super) fn abort(&mut self) -> Cut {
         if self.progress == Progress::Over {
             return Cut::Discarded;
         }
         let superseded = self.is_superseded();
-        if !superseded && self.progress == Progress::Writing {
+        if !superseded && !self.is_broken() {
             // A failure marks the job broken, which decides what is kept.
             let _flushed = self.write(&[]);
         }
-        let broken = self.progress == Progress::Broken;
+        let broken = self.is_broken();
         self.progress = Progress::Over;
-        let Place::Temp { temp, existed, .. } = self.place else { return Cut::InPlace };
+        let (temp, existed) = match self.place {
+            Place::Temp { temp, existed, .. } => (temp, existed),
+            Place::Target { created } if created && broken && self.remove_created() => return Cut::Discarded,
+            Place::Target { .. } => return Cut::InPlace,
+        };
         let size = facts::of_fd(&self.file).map_or(0, |facts| facts.stx_size);
         if superseded {
             return Cut::Kept { size };
@@ -248,6 +309,39 @@ impl Job {
         }
         self.discard(temp);
         Cut::Discarded
+    }
+
+    /// Ends the upload without keeping anything, save for bytes written over others: a file that was there before loses
+    /// only what it grew.
+    pub(super) fn take_back(&mut self) -> Cut {
+        self.stash.clear();
+        if matches!(self.place, Place::Target { created: false })
+            && self.touched
+            && let Ok(gate) = self.hold.as_ref().map(Hold::gate).transpose()
+        {
+            if let Err(errno) = shrink(&self.file, self.size_before) {
+                tracing::warn!(%errno, "an upload cannot be taken back");
+            }
+            drop(gate);
+        }
+        self.progress = Progress::Broken;
+        self.abort()
+    }
+
+    /// Removes the file this upload created in place; returns whether it did. A file somebody else took over or moved,
+    /// or another one under its name, stays.
+    fn remove_created(&self) -> bool {
+        let Ok(gate) = self.hold.as_ref().map(Hold::gate).transpose() else { return false };
+        let (dir, name) = (&self.target.dir, &self.target.name);
+        let (ours, there) = (facts::of_fd(&self.file), facts::of_name(dir, name));
+        if !matches!((ours, there), (Ok(ours), Ok(there)) if facts::id(&ours) == facts::id(&there)) {
+            return false;
+        }
+        let removed = unlinkat(dir, name, AtFlags::empty());
+        drop(gate);
+        removed
+            .inspect_err(|errno| tracing::warn!(%errno, "an unfinished upload in place cannot be removed"))
+            .is_ok()
     }
 
     /// Keeps the temp as the account's partial, if there is an account and the name is still free.
@@ -323,6 +417,11 @@ fn cut(file: &OwnedFd, at: &mut Option<u64>) -> io::Result<()> {
         *at = None;
     }
     Ok(())
+}
+
+/// Cuts `file` to `length` if it is longer.
+fn shrink(file: &OwnedFd, length: u64) -> io::Result<()> {
+    if facts::of_fd(file)?.stx_size > length { ftruncate(file, length) } else { Ok(()) }
 }
 
 fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {

@@ -4,17 +4,33 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tidegate_storage::{Backend, Storage, StorageError, Tenant, Upload, UploadRequest, UploadStart};
+use tidegate_storage::{
+    Backend, Creation, Storage, StorageError, Tenant, Upload, UploadRequest, UploadStart, commit,
+};
 use tidegate_storage_local::{Durability, LocalBackend, Options};
-use tidegate_types::{AccountName, UploadStyle, VirtualPath};
+use tidegate_types::{AccountName, Pattern, UploadStyle, VirtualPath};
 
 pub(crate) fn backend() -> LocalBackend {
     LocalBackend::new(Options { durability: Durability::None, ..Options::default() }).unwrap()
 }
 
 pub(crate) async fn open(backend: &LocalBackend, home: &Path, account: &str) -> Arc<dyn Storage> {
+    open_as(backend, home, account, Creation::default()).await
+}
+
+pub(crate) async fn open_as(
+    backend: &LocalBackend,
+    home: &Path,
+    account: &str,
+    creation: Creation,
+) -> Arc<dyn Storage> {
     let account = Some(AccountName(account.to_owned()));
-    backend.open(&Tenant { account, home: home.to_str().unwrap().to_owned() }).await.unwrap()
+    backend.open(&Tenant { account, home: home.to_str().unwrap().to_owned(), creation }).await.unwrap()
+}
+
+pub(crate) fn denying(patterns: &[&str]) -> LocalBackend {
+    let deny = patterns.iter().map(|text| Pattern::parse(text.as_bytes()).unwrap()).collect();
+    LocalBackend::new(Options { durability: Durability::None, deny, ..Options::default() }).unwrap()
 }
 
 pub(crate) fn path(text: &str) -> VirtualPath {
@@ -28,6 +44,7 @@ pub(crate) fn request(text: &str, start: UploadStart) -> UploadRequest {
         style: UploadStyle::Atomic,
         may_overwrite: true,
         may_append: true,
+        umask: 0,
     }
 }
 
@@ -38,7 +55,7 @@ pub(crate) async fn begin(storage: &dyn Storage, text: &str) -> Result<Box<dyn U
 pub(crate) async fn put(storage: &dyn Storage, text: &str, content: &[u8]) -> Result<u64, StorageError> {
     let mut upload = begin(storage, text).await?;
     upload.write(content.to_vec()).await?;
-    upload.commit().await
+    commit(upload).await
 }
 
 pub(crate) async fn get(storage: &dyn Storage, text: &str) -> Result<Vec<u8>, StorageError> {

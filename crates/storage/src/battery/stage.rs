@@ -5,7 +5,9 @@ use tidegate_types::{AccountName, Entry, Metadata, StorageErrorKind, UploadStyle
 
 use super::Outcome;
 
-use crate::{Backend, Cut, Storage, StorageError, Tenant, Upload, UploadRequest, UploadStart};
+use crate::{
+    Backend, Creation, Cut, Storage, StorageError, Tenant, Upload, UploadRequest, UploadStart, commit,
+};
 
 /// How often something that happens soon is looked for, a few milliseconds apart.
 const LOOKS_MAX: u32 = 1000;
@@ -20,24 +22,44 @@ pub struct Stage {
     pub bob: Arc<dyn Storage>,
     /// No account.
     pub anonymous: Arc<dyn Storage>,
+    /// The account `carol`, whose files are created with mode 0640 and directories with 0710, owner and group of the home.
+    pub carol: Arc<dyn Storage>,
+    /// The account `alice` where [`DENIED`](super::DENIED) names are denied; where they are not, one more of her sessions.
+    pub guarded: Arc<dyn Storage>,
     top: VirtualPath,
 }
 
 impl Stage {
-    /// Opens `home` for everybody and creates the directory of case `number`.
-    pub async fn open(backend: &dyn Backend, home: &str, number: usize) -> Result<Self, String> {
-        let open = async |account: Option<&str>| {
+    /// Opens `home` for everybody, `guarded` with the second backend, and creates the directory of case `number`.
+    pub async fn open(
+        backend: &dyn Backend,
+        denying: &dyn Backend,
+        home: &str,
+        number: usize,
+    ) -> Result<Self, String> {
+        let tenant = |account: Option<&str>, creation| {
             let account = account.map(|name| AccountName(name.to_owned()));
-            said(backend.open(&Tenant { account, home: home.to_owned() }).await)
+            Tenant { account, home: home.to_owned(), creation }
+        };
+        let open = async |account| said(backend.open(&tenant(account, Creation::default())).await);
+        let alice = open(Some("alice")).await?;
+        let root = said(alice.metadata(&VirtualPath::root()).await)?;
+        let creation = Creation {
+            uid: Some(root.uid),
+            gid: Some(root.gid),
+            file_mode: Some(0o640),
+            directory_mode: Some(0o710),
         };
         let stage = Self {
-            alice: open(Some("alice")).await?,
+            alice,
             alice_again: open(Some("alice")).await?,
             bob: open(Some("bob")).await?,
             anonymous: open(None).await?,
+            carol: said(backend.open(&tenant(Some("carol"), creation)).await)?,
+            guarded: said(denying.open(&tenant(Some("alice"), Creation::default())).await)?,
             top: path(&format!("/case {number}"))?,
         };
-        said(stage.alice.make_directory(&stage.top).await)?;
+        said(stage.alice.make_directory(&stage.top, 0).await)?;
         Ok(stage)
     }
 
@@ -58,15 +80,39 @@ impl Stage {
 
     /// Returns a request for `name`, everything permitted.
     pub fn request(&self, name: &str, start: UploadStart) -> Result<UploadRequest, String> {
-        let path = self.at(name)?;
-        Ok(UploadRequest { path, start, style: UploadStyle::Atomic, may_overwrite: true, may_append: true })
+        let (path, style) = (self.at(name)?, UploadStyle::Atomic);
+        Ok(UploadRequest { path, start, style, may_overwrite: true, may_append: true, umask: 0 })
+    }
+
+    /// Uploads `content` for `who` as `request` says; returns the name it got.
+    pub async fn upload(
+        &self,
+        who: &dyn Storage,
+        request: &UploadRequest,
+        content: &[u8],
+    ) -> Result<String, String> {
+        let mut upload = said(who.begin_upload(request).await)?;
+        let name = upload.path().file_name().unwrap_or_default().escape_ascii().to_string();
+        said(upload.write(content.to_vec()).await)?;
+        said(commit(upload).await)?;
+        Ok(name)
+    }
+
+    /// Creates the directory `name` as alice.
+    pub async fn make(&self, name: &str) -> Result<(), String> {
+        said(self.alice.make_directory(&self.at(name)?, 0).await)
+    }
+
+    /// Creates the link `link` to `target` as alice.
+    pub async fn link(&self, target: &str, link: &str) -> Result<(), String> {
+        said(self.alice.make_link(&self.at(target)?, &self.at(link)?).await)
     }
 
     /// Stores `content` as `name`.
     pub async fn put(&self, name: &str, content: &[u8]) -> Result<(), String> {
         let mut upload = self.begin(name, UploadStart::Replace).await?;
         said(upload.write(content.to_vec()).await)?;
-        let size = said(upload.commit().await)?;
+        let size = said(commit(upload).await)?;
         same("committed size", &size, &(content.len() as u64))
     }
 
@@ -109,19 +155,23 @@ impl Stage {
 
     /// Returns the entries of a directory; every page must keep its bound.
     pub async fn list(&self, dir: &VirtualPath) -> Result<Vec<Entry>, String> {
-        let mut listing = said(self.alice.list(dir).await)?;
-        let mut entries = Vec::new();
-        while let Some(page) = said(listing.pages.next_page().await)? {
-            holds(!page.is_empty() && page.len() <= 256, "a page has 1 to 256 entries")?;
-            entries.extend(page);
-        }
-        Ok(entries)
+        entries(&*self.alice, dir).await
     }
 
-    /// Checks that the directory of this case shows exactly `names`.
+    /// Checks that the directory of this case shows exactly `names`, in their order.
     pub async fn expect_listed(&self, names: &[&str]) -> Result<(), String> {
+        Self::expect_listed_to(&*self.alice, &self.top, names).await
+    }
+
+    /// Checks that `dir` shows exactly `names` to `who`, in their order.
+    pub async fn expect_listed_to(
+        who: &dyn Storage,
+        dir: &VirtualPath,
+        names: &[&str],
+    ) -> Result<(), String> {
+        let entries = entries(who, dir).await?;
         let mut found: Vec<String> =
-            self.list(&self.top).await?.iter().map(|entry| entry.name.escape_ascii().to_string()).collect();
+            entries.iter().map(|entry| entry.name.escape_ascii().to_string()).collect();
         found.sort();
         same("the listing", &found, &names.iter().map(|name| (*name).to_owned()).collect())
     }
@@ -142,6 +192,16 @@ impl Stage {
         }
         Err(format!("{name} did not become as it should"))
     }
+}
+
+async fn entries(who: &dyn Storage, dir: &VirtualPath) -> Result<Vec<Entry>, String> {
+    let mut listing = said(who.list(dir).await)?;
+    let mut entries = Vec::new();
+    while let Some(page) = said(listing.pages.next_page().await)? {
+        holds(!page.is_empty() && page.len() <= 256, "a page has 1 to 256 entries")?;
+        entries.extend(page);
+    }
+    Ok(entries)
 }
 
 /// Returns the absolute path `text` names.

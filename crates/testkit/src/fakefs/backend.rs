@@ -5,7 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use tidegate_storage::{
-    Answer, Backend, Cut, Listing, Pages, Reader, Storage, StorageError, Tenant, Upload, UploadRequest,
+    Answer, Backend, Committed, Cut, Listing, Pages, Reader, StillWanted, Storage, StorageError, Tenant,
+    Upload, UploadRequest,
 };
 use tidegate_types::{Entry, Metadata, StorageErrorKind as Kind, Timestamp, VirtualPath};
 
@@ -23,7 +24,7 @@ impl Backend for FakeFs {
         let home =
             VirtualPath::resolve(&VirtualPath::root(), tenant.home.as_bytes()).map_err(|_| Kind::BadName);
         let opened = home.and_then(|home| self.home(&home, tenant.account.clone()));
-        answer(opened.map(|home| Arc::new(home) as Arc<dyn Storage>))
+        answer(opened.map(|home| Arc::new(home.creating(tenant.creation)) as Arc<dyn Storage>))
     }
 }
 
@@ -51,8 +52,8 @@ impl Storage for FakeHome {
         answer(Self::begin_upload(self, request).map(|upload| Box::new(upload) as Box<dyn Upload>))
     }
 
-    fn make_directory<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()> {
-        answer(Self::make_directory(self, path))
+    fn make_directory<'a>(&'a self, path: &'a VirtualPath, umask: u32) -> Answer<'a, ()> {
+        answer(Self::make_directory(self, path, umask))
     }
 
     fn remove_directory<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()> {
@@ -78,6 +79,22 @@ impl Storage for FakeHome {
 
     fn set_mode<'a>(&'a self, path: &'a VirtualPath, mode: u32) -> Answer<'a, ()> {
         answer(Self::set_mode(self, path, mode))
+    }
+
+    fn set_group<'a>(&'a self, path: &'a VirtualPath, gid: u32) -> Answer<'a, ()> {
+        answer(Self::set_group(self, path, gid))
+    }
+
+    fn make_link<'a>(&'a self, target: &'a VirtualPath, link: &'a VirtualPath) -> Answer<'a, ()> {
+        answer(Self::make_link(self, target, link))
+    }
+
+    fn remove_tree<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()> {
+        answer(Self::remove_tree(self, path))
+    }
+
+    fn available<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, u64> {
+        answer(Self::available(self, path))
     }
 }
 
@@ -129,11 +146,19 @@ impl Upload for FakeUpload {
         None
     }
 
-    fn commit(self: Box<Self>) -> Answer<'static, u64> {
-        answer(Self::commit(*self))
+    fn note_failed_write(&mut self) {
+        Self::note_failed_write(self);
+    }
+
+    fn commit(self: Box<Self>, still_wanted: StillWanted) -> Answer<'static, Committed> {
+        answer(self.commit_if(|| still_wanted()))
     }
 
     fn abort(self: Box<Self>) -> Answer<'static, Cut> {
         answer(Ok(Self::abort(*self)))
+    }
+
+    fn take_back(self: Box<Self>) -> Answer<'static, Cut> {
+        answer(Ok(Self::take_back(*self)))
     }
 }

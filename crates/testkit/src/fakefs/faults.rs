@@ -22,11 +22,15 @@ pub enum Operation {
     Rename,
     SetModified,
     SetMode,
+    SetGroup,
+    MakeLink,
+    RemoveTree,
+    Available,
 }
 
 impl Operation {
     /// Every operation, for scripts and seeds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Metadata,
         Self::Enter,
         Self::List,
@@ -41,6 +45,10 @@ impl Operation {
         Self::Rename,
         Self::SetModified,
         Self::SetMode,
+        Self::SetGroup,
+        Self::MakeLink,
+        Self::RemoveTree,
+        Self::Available,
     ];
 }
 

@@ -2,11 +2,13 @@ use std::sync::Arc;
 
 use tidegate_storage::UploadRequest;
 use tidegate_types::{
-    AccountName, Entry, FileKind, Metadata, StorageErrorKind as Kind, Timestamp, UploadStart, UploadStyle,
-    VirtualPath,
+    AccountName, Creation, Entry, FileKind, Metadata, StorageErrorKind as Kind, Timestamp, UploadStart,
+    UploadStyle, VirtualPath,
 };
 
 use super::faults::Operation;
+use super::look::Look;
+use super::paths::way_between;
 use super::upload::FakeUpload;
 use super::{Body, FakeFs, State, What, lock};
 
@@ -16,17 +18,30 @@ pub struct FakeHome {
     pub(super) fs: FakeFs,
     pub(super) home: VirtualPath,
     pub(super) account: Option<AccountName>,
+    pub(super) creation: Creation,
 }
 
 impl FakeHome {
+    /// Returns the same view, in which what is created looks as `creation` says.
+    #[must_use]
+    pub fn creating(self, creation: Creation) -> Self {
+        Self { creation, ..self }
+    }
+
     /// As `Storage::metadata`.
     pub fn metadata(&self, path: &VirtualPath) -> Result<Metadata, Kind> {
-        let path = self.inside(path)?;
         let mut state = self.fs.state();
         state.faults.check(Operation::Metadata)?;
-        match state.metadata(&path) {
-            Err(Kind::NotFound) => self.partial_metadata(&state, &path),
-            other => other,
+        let entry = self.entry(&state, path, Kind::NotFound)?;
+        let found = self.target(&state, path, Kind::NotFound).and_then(|target| {
+            state.metadata(&target).or_else(|kind| {
+                if kind == Kind::NotFound { self.partial_metadata(&state, &target) } else { Err(kind) }
+            })
+        });
+        match (found, state.nodes.get(&entry)) {
+            // A link that leads nowhere, or out.
+            (Err(_), Some(link)) if matches!(link.what, What::Link(_)) => Ok(link.metadata()),
+            (found, _) => found,
         }
     }
 
@@ -35,7 +50,7 @@ impl FakeHome {
         let kept = state.partials.get(&(account, path.clone())).ok_or(Kind::NotFound)?;
         let mut facts = state.root();
         facts.kind = FileKind::File;
-        facts.mode = 0o644;
+        facts.mode = kept.look.mode;
         facts.size = lock(&kept.body).len() as u64;
         facts.unique.file = kept.number;
         Ok(facts)
@@ -43,33 +58,41 @@ impl FakeHome {
 
     /// As `Storage::enter`.
     pub fn enter(&self, path: &VirtualPath) -> Result<(), Kind> {
-        let path = self.inside(path)?;
         let mut state = self.fs.state();
         state.faults.check(Operation::Enter)?;
+        let path = self.target(&state, path, Kind::NotFound)?;
         state.directory(&path)
     }
 
     /// As `Storage::list`: the directory's facts and its entries, partial uploads left out.
     pub fn list(&self, path: &VirtualPath) -> Result<(Metadata, Vec<Entry>), Kind> {
-        let path = self.inside(path)?;
         let mut state = self.fs.state();
         state.faults.check(Operation::List)?;
+        let path = self.target(&state, path, Kind::NotFound)?;
         state.directory(&path)?;
         let children = state.nodes.iter().filter(|(child, _)| child.parent() == path && **child != path);
         let entries = children.filter_map(|(child, node)| {
-            Some(Entry { name: child.file_name()?.to_vec(), metadata: node.metadata() })
+            let name = child.file_name()?.to_vec();
+            if self.fs.denies(&name) || self.hides(&state, child) {
+                return None;
+            }
+            let followed = match node.what {
+                What::Link(_) => self.real(&state, child.clone()).and_then(|target| state.metadata(&target)),
+                _ => Ok(node.metadata()),
+            };
+            Some(Entry { name, metadata: followed.unwrap_or_else(|_| node.metadata()) })
         });
         Ok((state.metadata(&path)?, entries.collect()))
     }
 
     /// As `Storage::open_read`.
     pub fn open_read(&self, path: &VirtualPath, offset: u64) -> Result<FakeReader, Kind> {
-        let path = self.inside(path)?;
         let mut state = self.fs.state();
         state.faults.check(Operation::OpenRead)?;
+        let path = self.target(&state, path, Kind::NotFound)?;
         let body = match state.find(&path)?.map(|node| &node.what) {
             Some(What::File(body)) => Arc::clone(body),
-            Some(What::Device) => return Err(Kind::NotAFile),
+            Some(What::Device | What::Link(_)) => return Err(Kind::NotAFile),
             None | Some(What::Directory) => return Err(Kind::IsADirectory),
         };
         let size = lock(&body).len() as u64;
@@ -82,8 +105,14 @@ impl FakeHome {
 
     /// As `Storage::begin_upload`.
     pub fn begin_upload(&self, request: &UploadRequest) -> Result<FakeUpload, Kind> {
-        let path = self.inside(&request.path)?;
-        self.fs.state().faults.check(Operation::BeginUpload)?;
+        let path = {
+            let mut state = self.fs.state();
+            state.faults.check(Operation::BeginUpload)?;
+            match request.start {
+                UploadStart::Unique => self.unique_base(&state, &request.path)?,
+                _ => self.target(&state, &request.path, Kind::BadName)?,
+            }
+        };
         match request.start {
             UploadStart::Unique => return self.unique(request, &path),
             _ if request.path.is_root() => return Err(Kind::IsADirectory),
@@ -96,11 +125,15 @@ impl FakeHome {
                 None => None,
                 Some((What::File(body), number)) => Some((Arc::clone(body), number)),
                 Some((What::Directory, _)) => return Err(Kind::IsADirectory),
-                Some((What::Device, _)) => return Err(Kind::NotAFile),
+                Some((What::Device | What::Link(_), _)) => return Err(Kind::NotAFile),
             }
         };
         match request.start {
-            UploadStart::Replace | UploadStart::At(0) | UploadStart::Unique => {
+            UploadStart::At(0) if existing.is_none() => {
+                self.discard_partial(&path);
+                self.fresh(request, &path, None)
+            }
+            UploadStart::Replace | UploadStart::Unique => {
                 if existing.is_some() && !request.may_overwrite {
                     return Err(Kind::AlreadyExists);
                 }
@@ -120,16 +153,18 @@ impl FakeHome {
         existing: Option<(Body, u64)>,
     ) -> Result<FakeUpload, Kind> {
         let told = request.path.clone();
+        let look = Look::of_file(&self.creation, request.umask);
         if request.style == UploadStyle::Atomic {
             let upload = FakeUpload::beside(self, told, path.clone(), existing.is_some());
-            return Ok(upload.overwriting(request.may_overwrite));
+            return Ok(upload.overwriting(request.may_overwrite).looking(look));
         }
-        let (body, number) = existing.unwrap_or_else(|| {
-            let body = Body::default();
-            let number = self.fs.state().insert(path.clone(), What::File(Arc::clone(&body)));
-            (body, number)
-        });
-        Ok(FakeUpload::in_place(self, (told, path.clone()), (body, number), 0)?.cutting())
+        let paths = (told, path.clone());
+        if let Some(file) = existing {
+            return Ok(FakeUpload::in_place(self, paths, file, 0)?.cutting());
+        }
+        let body = Body::default();
+        let number = self.fs.state().insert_as(path.clone(), What::File(Arc::clone(&body)), look);
+        Ok(FakeUpload::in_place(self, paths, (body, number), 0)?.creating())
     }
 
     fn continue_at(
@@ -145,6 +180,9 @@ impl FakeHome {
                 return Err(Kind::PermissionDenied);
             }
             let start = start_within(&body, offset)?;
+            if start < lock(&body).len() && !request.may_overwrite {
+                return Err(Kind::PermissionDenied);
+            }
             return FakeUpload::in_place(self, (told, path.clone()), (body, number), start);
         }
         let kept = self
@@ -154,11 +192,25 @@ impl FakeHome {
         match (kept, offset) {
             (Some(kept), _) => {
                 let start = start_within(&kept.body, offset)?;
+                let look = Look::of_file(&self.creation, request.umask);
                 let kept = (kept.body, kept.number);
-                Ok(FakeUpload::resumed(self, (told, path.clone()), kept, start)?.cutting())
+                Ok(FakeUpload::resumed(self, (told, path.clone()), kept, start)?.cutting().looking(look))
             }
             (None, Some(_)) => Err(Kind::BadOffset),
             (None, None) => self.fresh(request, path, None),
+        }
+    }
+
+    /// Returns what a unique name is made from: a directory, or a name in one.
+    fn unique_base(&self, state: &State, path: &VirtualPath) -> Result<VirtualPath, Kind> {
+        let target = self.target(state, path, Kind::BadName);
+        match target {
+            Ok(target) if state.directory(&target).is_ok() => Ok(target),
+            _ => {
+                let parent = self.target(state, &path.parent(), Kind::BadName)?;
+                let name = path.file_name().filter(|name| !self.fs.denies(name)).ok_or(Kind::BadName)?;
+                VirtualPath::resolve(&parent, name).map_err(|_| Kind::BadName)
+            }
         }
     }
 
@@ -170,35 +222,96 @@ impl FakeHome {
         };
         state.directory(&parent)?;
         let told_parent = if parent == *path { request.path.clone() } else { request.path.parent() };
-        for n in 0_u32.. {
+        let look = Look::of_file(&self.creation, request.umask);
+        for n in 0_u32..2000 {
             let mut name = base.clone();
             if n > 0 {
                 name.extend_from_slice(format!(".{n}").as_bytes());
+            }
+            if self.fs.denies(&name) {
+                continue;
             }
             let chosen = VirtualPath::resolve(&parent, &name).map_err(|_| Kind::BadName)?;
             if !state.nodes.contains_key(&chosen) && state.reserved.insert(chosen.clone()) {
                 drop(state);
                 let told = VirtualPath::resolve(&told_parent, &name).map_err(|_| Kind::BadName)?;
-                return Ok(FakeUpload::beside(self, told, chosen, false).reserving());
+                return Ok(FakeUpload::beside(self, told, chosen, false).reserving().looking(look));
             }
         }
-        Err(Kind::Busy)
+        Err(Kind::BadName)
     }
 
     /// As `Storage::make_directory`.
-    pub fn make_directory(&self, path: &VirtualPath) -> Result<(), Kind> {
-        let path = self.inside(path)?;
+    pub fn make_directory(&self, path: &VirtualPath, umask: u32) -> Result<(), Kind> {
         let mut state = self.fs.state();
         state.faults.check(Operation::MakeDirectory)?;
+        let path = self.entry(&state, path, Kind::BadName)?;
         match state.find(&path) {
             Ok(_) => Err(Kind::AlreadyExists),
             Err(Kind::NotFound) => {
                 state.directory(&path.parent())?;
-                state.insert(path, What::Directory);
+                state.insert_as(path, What::Directory, Look::of_directory(&self.creation, umask));
                 Ok(())
             }
             Err(kind) => Err(kind),
         }
+    }
+
+    /// As `Storage::make_link`.
+    pub fn make_link(&self, target: &VirtualPath, link: &VirtualPath) -> Result<(), Kind> {
+        let mut state = self.fs.state();
+        state.faults.check(Operation::MakeLink)?;
+        let link = self.entry(&state, link, Kind::BadName)?;
+        let exists = self.target(&state, target, Kind::NotFound)?;
+        state.find(&exists)?;
+        match state.find(&link) {
+            Ok(_) => Err(Kind::AlreadyExists),
+            Err(Kind::NotFound) => {
+                state.directory(&link.parent())?;
+                let way = way_between(&link.parent(), &self.inside(target)?);
+                state.insert_as(link, What::Link(way), Look::of_file(&self.creation, 0));
+                Ok(())
+            }
+            Err(kind) => Err(kind),
+        }
+    }
+
+    /// As `Storage::available`: without a limit more than anybody has.
+    pub fn available(&self, path: &VirtualPath) -> Result<u64, Kind> {
+        let mut state = self.fs.state();
+        state.faults.check(Operation::Available)?;
+        let path = self.target(&state, path, Kind::NotFound)?;
+        state.directory(&path)?;
+        let free = state.bytes_max.map(|bytes_max| bytes_max.saturating_sub(state.bytes_used()));
+        Ok(free.map_or(i64::MAX as u64, |free| free as u64))
+    }
+
+    /// As `Storage::remove_tree`: partial uploads go with it, denied names and uploads under way stay with the
+    /// directories they are in.
+    pub fn remove_tree(&self, path: &VirtualPath) -> Result<(), Kind> {
+        if path.is_root() {
+            return Err(Kind::PermissionDenied);
+        }
+        let mut state = self.fs.state();
+        state.faults.check(Operation::RemoveTree)?;
+        let path = self.entry(&state, path, Kind::NotFound)?;
+        state.find(&path)?;
+        state.directory(&path)?;
+        let inside = |other: &VirtualPath| other.is_within(&path);
+        let denied = state.nodes.keys().filter(|at| self.covers(at) || self.hides(&state, at));
+        let staying: Vec<VirtualPath> =
+            denied.chain(&state.uploading).filter(|at| inside(at)).cloned().collect();
+        let stays = |at: &VirtualPath| staying.iter().any(|one| one.is_within(at) || self.covers(at));
+        let gone: Vec<VirtualPath> =
+            state.nodes.keys().filter(|at| inside(at) && !stays(at)).cloned().collect();
+        for at in gone {
+            state.nodes.remove(&at);
+        }
+        if staying.is_empty() {
+            state.partials.retain(|(_, kept), _| !kept.is_within(&path));
+            return Ok(());
+        }
+        Err(Kind::NotEmpty)
     }
 
     /// As `Storage::remove_directory`; partial uploads in it go with it.
@@ -206,9 +319,9 @@ impl FakeHome {
         if path.is_root() {
             return Err(Kind::PermissionDenied);
         }
-        let path = self.inside(path)?;
         let mut state = self.fs.state();
         state.faults.check(Operation::RemoveDirectory)?;
+        let path = self.entry(&state, path, Kind::NotFound)?;
         state.find(&path)?;
         state.directory(&path)?;
         let mut inside = state.nodes.keys().chain(&state.uploading);
@@ -225,12 +338,15 @@ impl FakeHome {
         if path.is_root() {
             return Err(Kind::IsADirectory);
         }
-        let path = self.inside(path)?;
-        self.fs.state().faults.check(Operation::RemoveFile)?;
+        let path = {
+            let mut state = self.fs.state();
+            state.faults.check(Operation::RemoveFile)?;
+            self.entry(&state, path, Kind::NotFound)?
+        };
         let had_partial = self.discard_partial(&path);
         let mut state = self.fs.state();
         match state.find(&path).map(|node| node.map(|node| &node.what)) {
-            Ok(Some(What::File(_) | What::Device)) => {
+            Ok(Some(What::File(_) | What::Link(_) | What::Device)) => {
                 state.nodes.remove(&path);
                 Ok(())
             }
@@ -242,9 +358,9 @@ impl FakeHome {
 
     /// As `Storage::rename`.
     pub fn rename(&self, from: &VirtualPath, to: &VirtualPath, may_overwrite: bool) -> Result<(), Kind> {
-        let (from, to) = (self.inside(from)?, self.inside(to)?);
         let mut state = self.fs.state();
         state.faults.check(Operation::Rename)?;
+        let (from, to) = (self.entry(&state, from, Kind::NotFound)?, self.entry(&state, to, Kind::BadName)?);
         if from == self.home || to == self.home {
             return Err(Kind::PermissionDenied);
         }
@@ -294,7 +410,12 @@ impl FakeHome {
 
     /// As `Storage::set_mode`.
     pub fn set_mode(&self, path: &VirtualPath, mode: u32) -> Result<(), Kind> {
-        self.change(path, Operation::SetMode, |node| node.mode = mode & 0o7777)
+        self.change(path, Operation::SetMode, |node| node.look.mode = mode & 0o1777)
+    }
+
+    /// As `Storage::set_group`.
+    pub fn set_group(&self, path: &VirtualPath, gid: u32) -> Result<(), Kind> {
+        self.change(path, Operation::SetGroup, |node| node.look.gid = gid)
     }
 
     fn change(
@@ -303,9 +424,9 @@ impl FakeHome {
         operation: Operation,
         change: impl FnOnce(&mut super::Node),
     ) -> Result<(), Kind> {
-        let path = self.inside(path)?;
         let mut state = self.fs.state();
         state.faults.check(operation)?;
+        let path = self.target(&state, path, Kind::NotFound)?;
         state.find(&path)?;
         state.nodes.get_mut(&path).map(change).ok_or(Kind::PermissionDenied)
     }
@@ -314,14 +435,6 @@ impl FakeHome {
     fn discard_partial(&self, path: &VirtualPath) -> bool {
         let Some(account) = self.account.clone() else { return false };
         self.fs.state().partials.remove(&(account, path.clone())).is_some()
-    }
-
-    /// Returns the path in the whole tree.
-    fn inside(&self, path: &VirtualPath) -> Result<VirtualPath, Kind> {
-        if path.is_root() {
-            return Ok(self.home.clone());
-        }
-        VirtualPath::resolve(&self.home, path.relative()).map_err(|_| Kind::BadName)
     }
 }
 

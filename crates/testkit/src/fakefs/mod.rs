@@ -6,18 +6,22 @@
 mod backend;
 mod faults;
 mod home;
+mod look;
+mod paths;
 mod upload;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_types::{
-    Access, AccountName, FileKind, Metadata, StorageErrorKind as Kind, Timestamp, Unique, VirtualPath,
+    Access, AccountName, Creation, FileKind, Metadata, Pattern, StorageErrorKind as Kind, Timestamp, Unique,
+    VirtualPath,
 };
 
 use faults::Faults;
 pub use faults::Operation;
 pub use home::{FakeHome, FakeReader};
+use look::Look;
 pub use upload::FakeUpload;
 
 /// What is in one file; shared with whoever has it open, so that a rename or removal does not disturb them.
@@ -25,7 +29,10 @@ type Body = Arc<Mutex<Vec<u8>>>;
 
 /// A tree of files. Clones are the same tree.
 #[derive(Clone, Debug, Default)]
-pub struct FakeFs(Arc<Mutex<State>>);
+pub struct FakeFs {
+    state: Arc<Mutex<State>>,
+    deny: Arc<[Pattern]>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -49,7 +56,7 @@ struct State {
 struct Node {
     number: u64,
     modified: Timestamp,
-    mode: u32,
+    look: Look,
     what: What,
 }
 
@@ -57,6 +64,8 @@ struct Node {
 enum What {
     File(Body),
     Directory,
+    /// A symbolic link and what it holds: a relative way.
+    Link(Vec<u8>),
     Device,
 }
 
@@ -64,6 +73,7 @@ enum What {
 struct Partial {
     number: u64,
     body: Body,
+    look: Look,
 }
 
 impl FakeFs {
@@ -72,10 +82,16 @@ impl FakeFs {
         Self::default()
     }
 
+    /// Returns the same tree, in whose homes every name is denied that matches one of `patterns`.
+    #[must_use]
+    pub fn denying(&self, patterns: impl Into<Arc<[Pattern]>>) -> Self {
+        Self { state: Arc::clone(&self.state), deny: patterns.into() }
+    }
+
     /// Returns the view of `account` (`None`: anonymous) below `home`, which must be a directory.
     pub fn home(&self, home: &VirtualPath, account: Option<AccountName>) -> Result<FakeHome, Kind> {
         self.state().directory(home)?;
-        Ok(FakeHome { fs: self.clone(), home: home.clone(), account })
+        Ok(FakeHome { fs: self.clone(), home: home.clone(), account, creation: Creation::default() })
     }
 
     /// Creates `path` and all directories above it.
@@ -96,6 +112,11 @@ impl FakeFs {
         self.state().insert(absolute(path), What::Device);
     }
 
+    /// Puts a symbolic link there that holds `way`, relative to where it stands.
+    pub fn put_link(&self, path: &str, way: &str) {
+        self.state().insert(absolute(path), What::Link(way.as_bytes().to_vec()));
+    }
+
     /// Sets when `path` was changed last.
     pub fn touch(&self, path: &str, time: Timestamp) {
         if let Some(node) = self.state().nodes.get_mut(&absolute(path)) {
@@ -107,7 +128,7 @@ impl FakeFs {
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
         match &self.state().nodes.get(&absolute(path))?.what {
             What::File(body) => Some(lock(body).clone()),
-            What::Directory | What::Device => None,
+            What::Directory | What::Link(_) | What::Device => None,
         }
     }
 
@@ -116,7 +137,7 @@ impl FakeFs {
         let state = self.state();
         let files = state.nodes.iter().filter_map(|(path, node)| match &node.what {
             What::File(body) => Some((path.clone(), lock(body).clone())),
-            What::Directory | What::Device => None,
+            What::Directory | What::Link(_) | What::Device => None,
         });
         files.collect()
     }
@@ -154,7 +175,11 @@ impl FakeFs {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.0)
+        lock(&self.state)
+    }
+
+    fn denies(&self, name: &[u8]) -> bool {
+        self.deny.iter().any(|pattern| pattern.matches(name))
     }
 }
 
@@ -165,9 +190,13 @@ impl State {
     }
 
     fn insert(&mut self, path: VirtualPath, what: What) -> u64 {
-        let mode = if matches!(what, What::Directory) { 0o755 } else { 0o644 };
+        let look = if matches!(what, What::Directory) { Look::DIRECTORY } else { Look::FILE };
+        self.insert_as(path, what, look)
+    }
+
+    fn insert_as(&mut self, path: VirtualPath, what: What, look: Look) -> u64 {
         let number = self.number();
-        self.nodes.insert(path, Node { number, modified: self.now, mode, what });
+        self.nodes.insert(path, Node { number, modified: self.now, look, what });
         number
     }
 
@@ -203,13 +232,13 @@ impl State {
     }
 
     fn root(&self) -> Metadata {
-        Node { number: 0, modified: self.now, mode: 0o755, what: What::Directory }.metadata()
+        Node { number: 0, modified: self.now, look: Look::DIRECTORY, what: What::Directory }.metadata()
     }
 
     fn bytes_used(&self) -> usize {
         let files = self.nodes.values().map(|node| match &node.what {
             What::File(body) => lock(body).len(),
-            What::Directory | What::Device => 0,
+            What::Directory | What::Link(_) | What::Device => 0,
         });
         files.sum::<usize>() + self.partials.values().map(|kept| lock(&kept.body).len()).sum::<usize>()
     }
@@ -220,15 +249,16 @@ impl Node {
         let (kind, size, links) = match &self.what {
             What::File(body) => (FileKind::File, lock(body).len() as u64, 1),
             What::Directory => (FileKind::Directory, 4096, 2),
+            What::Link(way) => (FileKind::Symlink, way.len() as u64, 1),
             What::Device => (FileKind::Other, 0, 1),
         };
         Metadata {
             kind,
             size,
             modified: self.modified,
-            mode: self.mode,
-            uid: 1000,
-            gid: 1000,
+            mode: self.look.mode,
+            uid: self.look.uid,
+            gid: self.look.gid,
             links,
             unique: Unique { device: 1, file: self.number },
             access: Access::ALL,

@@ -1,5 +1,7 @@
-use tidegate_storage::UploadRequest;
-use tidegate_types::{AccountName, Cut, StorageErrorKind as Kind, UploadStart, UploadStyle, VirtualPath};
+use tidegate_storage::{Committed, UploadRequest};
+use tidegate_types::{
+    AccountName, Cut, FileKind, StorageErrorKind as Kind, UploadStart, UploadStyle, VirtualPath,
+};
 
 use super::*;
 
@@ -12,7 +14,8 @@ fn home(fs: &FakeFs, account: &str) -> FakeHome {
 }
 
 fn request(to: &str, start: UploadStart) -> UploadRequest {
-    UploadRequest { path: path(to), start, style: UploadStyle::Atomic, may_overwrite: true, may_append: true }
+    let (path, style) = (path(to), UploadStyle::Atomic);
+    UploadRequest { path, start, style, may_overwrite: true, may_append: true, umask: 0 }
 }
 
 #[test]
@@ -28,6 +31,22 @@ fn an_upload_is_visible_when_it_is_committed() {
     let upload = home.begin_upload(&request("/f", UploadStart::Replace)).unwrap();
     assert_eq!(upload.abort(), Cut::Discarded);
     assert_eq!(fs.content("/f").unwrap(), b"new content");
+    assert_eq!(fs.handles_open(), 0);
+}
+
+#[test]
+fn an_upload_that_nobody_wants_is_cut_and_one_taken_back_leaves_nothing() {
+    let fs = FakeFs::new();
+    fs.put("/f", b"0123");
+    let home = home(&fs, "alice");
+    let mut upload = home.begin_upload(&request("/new", UploadStart::Replace)).unwrap();
+    upload.write(b"half").unwrap();
+    assert_eq!(upload.commit_if(|| false), Ok(Committed::Unwanted(Cut::Kept { size: 4 })));
+    assert_eq!(fs.content("/new"), None);
+    let mut upload = home.begin_upload(&request("/f", UploadStart::Append)).unwrap();
+    upload.write(b"more").unwrap();
+    assert_eq!(upload.take_back(), Cut::InPlace);
+    assert_eq!(fs.content("/f").unwrap(), b"0123");
     assert_eq!(fs.handles_open(), 0);
 }
 
@@ -89,4 +108,34 @@ fn unique_names_are_free_names() {
     first.commit().unwrap();
     second.commit().unwrap();
     assert_eq!(fs.files().len(), 3);
+}
+
+#[test]
+fn groups_space_and_links_are_kept_and_can_fail() {
+    let fs = FakeFs::new();
+    fs.put("/d/f", b"1234");
+    let home = home(&fs, "alice");
+    home.set_group(&path("/d/f"), 42).unwrap();
+    assert_eq!(home.metadata(&path("/d/f")).unwrap().gid, 42);
+    fs.set_space(Some(10));
+    assert_eq!(home.available(&path("/d")), Ok(6));
+    fs.put_link("/out", "../../etc/passwd");
+    fs.put_link("/loop", "loop");
+    for link in ["/out", "/loop"] {
+        let opened = home.open_read(&path(link), 0).map(drop);
+        assert!(matches!(opened, Err(Kind::PermissionDenied | Kind::NotFound)), "{link}: {opened:?}");
+        assert_eq!(home.metadata(&path(link)).unwrap().kind, FileKind::Symlink, "{link}");
+    }
+    let (dir, link) = (path("/d"), path("/l"));
+    for operation in [Operation::SetGroup, Operation::MakeLink, Operation::Available, Operation::RemoveTree] {
+        fs.fail_next(operation, Kind::TooLarge);
+        let act = || match operation {
+            Operation::SetGroup => home.set_group(&dir, 1),
+            Operation::MakeLink => home.make_link(&dir, &link),
+            Operation::Available => home.available(&dir).map(drop),
+            _ => home.remove_tree(&dir),
+        };
+        assert_eq!((act(), act()), (Err(Kind::TooLarge), Ok(())), "{operation:?}");
+    }
+    assert_eq!(fs.files(), []);
 }

@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+use tidegate_storage::Committed;
 use tidegate_types::{AccountName, Cut, StorageErrorKind as Kind, VirtualPath};
 
 use super::faults::Operation;
 use super::home::FakeHome;
+use super::look::Look;
 use super::{Body, FakeFs, Partial, What, lock};
 
 /// An upload under way. Dropping it aborts it.
@@ -19,11 +21,17 @@ pub struct FakeUpload {
     place: Place,
     start: usize,
     written: usize,
+    /// How long the body was at the beginning.
+    size_before: usize,
+    /// The upload created the file that it writes in place.
+    created: bool,
     /// The first byte, or the commit, drops what lies behind the start.
     cuts: bool,
     state: Stage,
     may_overwrite: bool,
     reserves: bool,
+    /// What the file looks like if it is new.
+    look: Look,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +87,7 @@ impl FakeUpload {
         state.handles_open += 1;
         state.uploading.push(target.clone());
         drop(state);
+        let size_before = lock(&body).len();
         Self {
             fs: home.fs.clone(),
             account: home.account.clone(),
@@ -88,10 +97,13 @@ impl FakeUpload {
             place,
             start,
             written: 0,
+            size_before,
+            created: false,
             cuts: false,
             state: Stage::Writing,
             may_overwrite: true,
             reserves: false,
+            look: Look::FILE,
         }
     }
 
@@ -102,6 +114,16 @@ impl FakeUpload {
 
     pub(super) const fn cutting(mut self) -> Self {
         self.cuts = true;
+        self
+    }
+
+    pub(super) const fn creating(mut self) -> Self {
+        self.created = true;
+        self
+    }
+
+    pub(super) const fn looking(mut self, look: Look) -> Self {
+        self.look = look;
         self
     }
 
@@ -128,6 +150,11 @@ impl FakeUpload {
             self.state = Stage::Broken;
         }
         result
+    }
+
+    /// As `Upload::note_failed_write`: what arrived is not kept.
+    pub const fn note_failed_write(&mut self) {
+        self.state = Stage::Broken;
     }
 
     fn try_write(&mut self, bytes: &[u8]) -> Result<(), Kind> {
@@ -162,8 +189,16 @@ impl FakeUpload {
         if matches!(self.place, Place::Beside { .. }) { lock(&self.body).len() } else { 0 }
     }
 
-    /// Makes the file visible; returns its size.
-    pub fn commit(mut self) -> Result<u64, Kind> {
+    /// Makes the file visible, whatever happens; returns its size.
+    pub fn commit(self) -> Result<u64, Kind> {
+        match self.commit_if(|| true)? {
+            Committed::Stored { size } => Ok(size),
+            Committed::Unwanted(_) => Err(Kind::Failed),
+        }
+    }
+
+    /// Makes the file visible if it is `still_wanted`, as `Upload::commit`.
+    pub fn commit_if(mut self, still_wanted: impl Fn() -> bool) -> Result<Committed, Kind> {
         self.check_still_mine()?;
         if self.state != Stage::Writing {
             return Err(Kind::Failed);
@@ -173,6 +208,10 @@ impl FakeUpload {
             drop(state);
             self.state = Stage::Broken;
             return Err(kind);
+        }
+        if !matches!(self.place, Place::Target { .. }) && !still_wanted() {
+            drop(state);
+            return Ok(Committed::Unwanted(self.end()));
         }
         if std::mem::take(&mut self.cuts) {
             lock(&self.body).truncate(self.start);
@@ -188,15 +227,12 @@ impl FakeUpload {
             Place::Beside { .. } | Place::Resumed { .. } => {
                 state.directory(&self.target.parent())?;
                 match state.nodes.get(&self.target).map(|node| &node.what) {
-                    Some(What::Directory | What::Device) => return Err(Kind::IsADirectory),
+                    Some(What::Directory | What::Link(_) | What::Device) => return Err(Kind::IsADirectory),
                     Some(What::File(_)) if !self.may_overwrite => return Err(Kind::AlreadyExists),
                     None | Some(What::File(_)) => {}
                 }
-                let mode = state.nodes.get(&self.target).map(|node| node.mode);
-                state.insert(self.target.clone(), What::File(Arc::clone(&self.body)));
-                if let (Some(mode), Some(node)) = (mode, state.nodes.get_mut(&self.target)) {
-                    node.mode = mode;
-                }
+                let look = state.nodes.get(&self.target).map_or(self.look, |node| node.look);
+                state.insert_as(self.target.clone(), What::File(Arc::clone(&self.body)), look);
                 if let (Some(account), Place::Resumed { .. }) = (self.account.clone(), self.place) {
                     state.partials.remove(&(account, self.target.clone()));
                 }
@@ -204,11 +240,20 @@ impl FakeUpload {
         }
         drop(state);
         self.state = Stage::Over;
-        Ok(size)
+        Ok(Committed::Stored { size })
     }
 
     /// Gives up; says what remains.
     pub fn abort(mut self) -> Cut {
+        self.end()
+    }
+
+    /// Gives up and keeps nothing of what arrived, as `Upload::take_back`.
+    pub fn take_back(mut self) -> Cut {
+        if matches!(self.place, Place::Target { .. }) && self.written > 0 && self.check_still_mine().is_ok() {
+            lock(&self.body).truncate(self.size_before);
+        }
+        self.state = Stage::Broken;
         self.end()
     }
 
@@ -220,7 +265,14 @@ impl FakeUpload {
         let mut state = self.fs.state();
         let key = self.account.clone().map(|account| (account, self.target.clone()));
         match (self.place, key) {
-            (Place::Target { .. }, _) => Cut::InPlace,
+            (Place::Target { number, .. }, _) => {
+                let is_there = state.nodes.get(&self.target).is_some_and(|node| node.number == number);
+                if !(self.created && broken && mine && is_there) {
+                    return Cut::InPlace;
+                }
+                state.nodes.remove(&self.target);
+                Cut::Discarded
+            }
             (Place::Resumed { .. }, Some(key)) if mine && (broken || size == 0) => {
                 state.partials.remove(&key);
                 Cut::Discarded
@@ -233,7 +285,7 @@ impl FakeUpload {
                     && state.directory(&self.target.parent()).is_ok() =>
             {
                 let number = state.number();
-                state.partials.insert(key, Partial { number, body: Arc::clone(&self.body) });
+                state.partials.insert(key, Partial { number, body: Arc::clone(&self.body), look: self.look });
                 Cut::Kept { size: size as u64 }
             }
             (Place::Beside { .. }, _) => Cut::Discarded,

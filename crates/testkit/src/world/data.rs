@@ -5,10 +5,12 @@ use core::time::Duration;
 use tidegate_protocol::ascii::{Decoder, Encoder};
 use tidegate_protocol::listing::ListWriter;
 use tidegate_protocol::session::{Job, Progress, TransferEnd, TransferPlan};
-use tidegate_types::{Cut, Entry, Metadata, Moment, StorageErrorKind};
+use tidegate_storage::Committed;
+use tidegate_types::{Cut, Entry, Metadata, Moment, StorageErrorKind, VirtualPath};
 
+use super::store::list_below;
 use super::{ConnectionId, Due, World};
-use crate::{FakeReader, FakeUpload};
+use crate::{FakeHome, FakeReader, FakeUpload};
 
 /// How the client behaves on one data connection.
 #[derive(Clone, Debug)]
@@ -56,6 +58,8 @@ pub(super) struct ListSource {
     /// The directory; `None` for a single file.
     pub(super) about: Option<Metadata>,
     pub(super) entries: Vec<Entry>,
+    /// Whose directory it is, and where: for those below it.
+    pub(super) way: Option<(FakeHome, VirtualPath)>,
 }
 
 /// A transfer under way.
@@ -68,8 +72,10 @@ pub(super) struct Running {
     plan: TransferPlan,
     work: Work,
     script: DataScript,
-    /// Bytes over the data connection.
+    /// Bytes over the data connection. MODE Z passes them as they are.
     moved: usize,
+    /// Where the next byte of an upload goes.
+    at: u64,
     last_at: Moment,
     received: Vec<u8>,
     decoder: Decoder,
@@ -91,6 +97,7 @@ impl Running {
         opened: Opened,
         (script, now): (DataScript, Moment),
     ) -> Self {
+        let at = if let Opened::Upload(upload) = &opened { upload.starts_at() } else { 0 };
         let work = match (opened, &plan.job) {
             (Opened::Download(reader), Job::Download { offset, size }) => {
                 Work::Send { reader, at: *offset, end: *size }
@@ -106,6 +113,7 @@ impl Running {
             work,
             script,
             moved: 0,
+            at,
             last_at: now,
             received: Vec::new(),
             decoder: Decoder::new(),
@@ -151,9 +159,12 @@ impl World {
         if let (Work::List { lines, source }, Job::List(plan)) = (&mut running.work, &running.plan.job)
             && let Some(source) = source.take()
         {
-            let writer = ListWriter::new(plan, source.about.as_ref(), wall);
+            let mut writer = ListWriter::new(plan, source.about.as_ref(), wall);
             writer.begin(lines);
             source.entries.iter().for_each(|entry| writer.entry(entry, lines));
+            if let (true, Some(about), Some((home, path))) = (plan.recursive, &source.about, &source.way) {
+                list_below((home, path), plan.hidden, &mut writer, (about, &source.entries), lines);
+            }
         }
         let number = running.number;
         self.tell_opened(id);
@@ -205,8 +216,12 @@ impl World {
         let Work::Commit(upload) = &mut running.work else { return };
         let bytes = running.moved as u64;
         let upload = upload.take().expect("committed once");
-        let end = match upload.commit() {
-            Ok(_) => TransferEnd::Completed { bytes },
+        let connection = &self.connections[id];
+        // As a shell asks the kernel: an end that the session may not have heard of yet.
+        let still_wanted = !connection.eof || !connection.inbox.is_empty() || connection.session.has_quit();
+        let end = match upload.commit_if(|| still_wanted) {
+            Ok(Committed::Stored { .. }) => TransferEnd::Completed { bytes },
+            Ok(Committed::Unwanted(cut)) => TransferEnd::ConnectionLost(Some(cut)),
             Err(kind) => TransferEnd::StorageFailed(kind, None),
         };
         self.end_transfer(id, end);
@@ -295,6 +310,13 @@ impl Running {
                     }
                 } else {
                     decoded.extend_from_slice(bytes);
+                }
+                self.at += decoded.len() as u64;
+                if let Job::Upload { end_max: Some(end_max) } = self.plan.job
+                    && self.at > end_max
+                {
+                    upload.note_failed_write();
+                    return Step::Failed(StorageErrorKind::TooLarge);
                 }
                 if !decoded.is_empty()
                     && let Err(kind) = upload.write(&decoded)

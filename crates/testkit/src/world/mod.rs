@@ -5,6 +5,7 @@ mod check;
 mod data;
 mod options;
 mod perform;
+mod store;
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
@@ -15,7 +16,8 @@ use tidegate_admission::{AccountKey, Decision, Engine, PermitId, Question};
 use tidegate_protocol::line::{Input, LineReader, Urgent};
 use tidegate_protocol::reply::refusal_line;
 use tidegate_protocol::session::{
-    Actions, CloseReason, Event, LoginAnswer, RequestId, ServerSession, Settings, StorageRequest, TransferEnd,
+    Actions, CloseReason, Event, LoginAnswer, Note, RequestId, ServerSession, Settings, StorageRequest,
+    TransferEnd,
 };
 use tidegate_types::Moment;
 
@@ -45,6 +47,10 @@ enum Due {
         request: RequestId,
         what: Box<StorageRequest>,
     },
+    /// News that a long job goes on; told even when it is over.
+    Busy {
+        request: RequestId,
+    },
     Passive {
         request: RequestId,
     },
@@ -61,6 +67,8 @@ impl Due {
             Self::Login { .. } | Self::Gate { .. } | Self::Storage { .. } | Self::Passive { .. } => {
                 holds.answers
             }
+            // A job goes on while its answer is held.
+            Self::Busy { .. } => false,
             Self::DataOpen(_) | Self::DataStep(_) | Self::Commit(_) => holds.data,
             Self::End(_) => holds.ends,
         }
@@ -89,6 +97,8 @@ struct Connection {
     scripts_of_lines: BTreeMap<Vec<u8>, DataScript>,
     /// What came over data connections that have ended, by the line that asked for it.
     received: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What the client said of itself.
+    notes: Vec<(Note, Vec<u8>)>,
     closed: Option<CloseReason>,
     eof: bool,
     eof_told: bool,
@@ -190,6 +200,7 @@ impl World {
             scripts: VecDeque::new(),
             scripts_of_lines: BTreeMap::new(),
             received: Vec::new(),
+            notes: Vec::new(),
             closed: None,
             eof: false,
             eof_told: false,
@@ -294,6 +305,11 @@ impl World {
         let received = &mut self.connections[id].received;
         let at = received.iter().position(|(asked, _)| asked == line)?;
         Some(received.remove(at).1)
+    }
+
+    /// Takes out what the client said of itself.
+    pub fn take_notes(&mut self, id: ConnectionId) -> Vec<(Note, Vec<u8>)> {
+        std::mem::take(&mut self.connections[id].notes)
     }
 
     /// Returns the books of a connection.
@@ -431,8 +447,8 @@ impl World {
             }
         }
         self.check(id);
-        for progress in answers {
-            self.tell(id, Event::Progress(progress));
+        for answer in answers {
+            self.tell(id, answer);
         }
     }
 
@@ -472,6 +488,7 @@ impl World {
                     self.tell(id, Event::StorageAnswered(request, answer));
                 }
             }
+            Due::Busy { request } => self.tell(id, Event::StorageBusy(request)),
             Due::Passive { request } => {
                 if self.connections[id].passive_request == Some(request) {
                     self.connections[id].passive_request = None;

@@ -55,15 +55,15 @@ pub struct WorldOptions {
 impl Default for WorldOptions {
     fn default() -> Self {
         Self {
-            settings: Settings {
-                greeting: "tidegate ready".to_owned(),
-                timeouts: Timeouts {
+            settings: Settings::new(
+                "tidegate ready".to_owned(),
+                Timeouts {
                     login: Duration::from_secs(30),
                     idle: Duration::from_mins(5),
                     data_open: Duration::from_secs(20),
                     data_stall: Duration::from_mins(1),
                 },
-            },
+            ),
             limits: Limits { connections: 100, connections_per_address: None },
             latency_max: Duration::ZERO,
             seed: 0,

@@ -3,20 +3,18 @@
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tidegate_admission::{AccountKey, Decision, Question};
-use tidegate_protocol::listing::NO_ACCESS;
 use tidegate_protocol::session::{
-    Action, CloseReason, DataRoute, Event, Job, PassiveEnd, PassiveError, Progress, StorageDone,
-    StorageRequest, TransferPlan,
+    Action, CloseReason, DataRoute, Event, Job, PassiveEnd, PassiveError, TransferPlan,
 };
-use tidegate_storage::UploadRequest;
-use tidegate_types::{Entry, FileKind, Refusal, StorageErrorKind};
+use tidegate_types::Refusal;
 
-use super::data::{ListSource, Opened, Running};
+use super::data::{Opened, Running};
+use super::store::is_long;
 use super::{ConnectionId, Due, World};
 
 impl World {
-    /// Does what `action` says; answers of `AskProgress` come back at once.
-    pub(super) fn perform(&mut self, id: ConnectionId, action: Action) -> Option<Progress> {
+    /// Does what `action` says; what is answered on the spot comes back.
+    pub(super) fn perform(&mut self, id: ConnectionId, action: Action) -> Option<Event<'static>> {
         match action {
             Action::CheckLogin { request, user, password } => {
                 assert!(
@@ -51,6 +49,11 @@ impl World {
                 assert!(connection.running.is_none(), "storage asked during a transfer: {what:?}");
                 connection.storage_request = Some(request);
                 let after = self.latency();
+                if is_long(&what) {
+                    // On the way, and once too late.
+                    self.schedule(id, after / 2, Due::Busy { request });
+                    self.schedule(id, after * 2, Due::Busy { request });
+                }
                 self.schedule(id, after, Due::Storage { request, what: Box::new(what) });
             }
             Action::CancelStorage => {
@@ -59,7 +62,9 @@ impl World {
             }
             Action::BeginTransfer(plan) => self.begin_transfer(id, plan),
             Action::AbortTransfer => self.data_abort(id),
-            Action::AskProgress => return Some(self.data_progress(id)),
+            Action::AskProgress => return Some(Event::Progress(self.data_progress(id))),
+            Action::AskWallTime { request } => return Some(Event::WallTimeTold(request, self.clock.wall())),
+            Action::Note(note, text) => self.connections[id].notes.push((note, text)),
             Action::Close(reason) => self.close(id, reason),
         }
         None
@@ -134,68 +139,6 @@ impl World {
         Ok(PassiveEnd { address, port })
     }
 
-    pub(super) fn store(
-        &mut self,
-        id: ConnectionId,
-        what: StorageRequest,
-    ) -> Result<StorageDone, StorageErrorKind> {
-        let now = self.clock.wall();
-        let home = self.connections[id].home.clone().expect("storage is asked after login only");
-        let done = |()| StorageDone::Done;
-        match what {
-            StorageRequest::Enter(path) => home.enter(&path).map(done),
-            StorageRequest::Metadata(path) => home.metadata(&path).map(StorageDone::Metadata),
-            StorageRequest::Facts(path) => home.metadata(&path).and_then(|about| {
-                let parent = if path.is_root() { NO_ACCESS } else { home.metadata(&path.parent())?.access };
-                Ok(StorageDone::Facts { about, parent })
-            }),
-            StorageRequest::MakeDirectory(path) => home.make_directory(&path).map(done),
-            StorageRequest::RemoveDirectory(path) => home.remove_directory(&path).map(done),
-            StorageRequest::RemoveFile(path) => home.remove_file(&path).map(done),
-            StorageRequest::Rename { from, to, may_overwrite } => {
-                home.rename(&from, &to, may_overwrite).map(done)
-            }
-            StorageRequest::SetModified { path, time } => home.set_modified(&path, time).map(done),
-            StorageRequest::SetMode { path, mode } => home.set_mode(&path, mode).map(done),
-            StorageRequest::OpenDownload { path, offset } => {
-                let reader = home.open_read(&path, offset)?;
-                let size = reader.size();
-                self.connections[id].opened = Some(Opened::Download(reader));
-                Ok(StorageDone::Download { size })
-            }
-            StorageRequest::OpenUpload { path, start, style, may_overwrite, may_append } => {
-                let upload =
-                    home.begin_upload(&UploadRequest { path, start, style, may_overwrite, may_append })?;
-                let path = upload.path().clone();
-                self.connections[id].opened = Some(Opened::Upload(upload));
-                Ok(StorageDone::Upload { path })
-            }
-            StorageRequest::OpenListing { path, or_file } => {
-                let (source, single) = match home.list(&path) {
-                    Ok((about, entries)) => (ListSource { about: Some(about), entries }, false),
-                    Err(StorageErrorKind::NotADirectory) if or_file => {
-                        let metadata = home.metadata(&path)?;
-                        let name = path.file_name().unwrap_or_default().to_vec();
-                        (ListSource { about: None, entries: vec![Entry { name, metadata }] }, true)
-                    }
-                    Err(kind) => return Err(kind),
-                };
-                self.connections[id].opened = Some(Opened::Listing(source));
-                Ok(StorageDone::Listing { single })
-            }
-            StorageRequest::Peek { path, entries_max } => {
-                let about = home.metadata(&path)?;
-                if about.kind != FileKind::Directory {
-                    return Ok(StorageDone::Entries { about, entries: Vec::new(), truncated: false, now });
-                }
-                let (about, mut entries) = home.list(&path)?;
-                let truncated = entries.len() > entries_max;
-                entries.truncate(entries_max);
-                Ok(StorageDone::Entries { about, entries, truncated, now })
-            }
-        }
-    }
-
     fn begin_transfer(&mut self, id: ConnectionId, plan: TransferPlan) {
         self.last_due += 1;
         let number = self.last_due;
@@ -204,9 +147,9 @@ impl World {
         let opened = connection.opened.take().expect("storage opened what is moved");
         match (&plan.job, &opened) {
             (Job::Download { offset, size }, Opened::Download(reader)) => {
-                assert!(offset <= size && *size == reader.size(), "{plan:?}");
+                assert!(offset <= size && *size <= reader.size(), "{plan:?}");
             }
-            (Job::Upload, Opened::Upload(_)) | (Job::List(_), Opened::Listing(_)) => {}
+            (Job::Upload { .. }, Opened::Upload(_)) | (Job::List(_), Opened::Listing(_)) => {}
             _ => panic!("{plan:?} of something else: {opened:?}"),
         }
         if plan.route == DataRoute::Passive {

@@ -2,7 +2,7 @@ use tidegate_types::{FileKind, StorageErrorKind as Kind};
 
 use crate::battery::stage::{holds, refused, said, same};
 use crate::battery::{Outcome, Stage};
-use crate::{Cut, UploadStart};
+use crate::{Cut, UploadStart, commit};
 
 pub(super) async fn belongs(stage: &Stage) -> Outcome {
     stage.leave_partial("file", b"part").await?;
@@ -19,7 +19,7 @@ pub(super) async fn belongs(stage: &Stage) -> Outcome {
     let mut other = said(stage.bob.begin_upload(&append).await)?;
     same("start of another account", &other.starts_at(), &0)?;
     said(other.write(b"bob".to_vec()).await)?;
-    said(other.commit().await)?;
+    said(commit(other).await)?;
     stage.expect_content("file", b"bob").await?;
     same("size: what exists comes first", &stage.facts("file").await?.size, &3)
 }
@@ -35,7 +35,7 @@ pub(super) async fn resumed_at(stage: &Stage) -> Outcome {
     same("start", &upload.starts_at(), &99_999)?;
     said(upload.write(b"the end".to_vec()).await)?;
     stage.expect_absent(&*stage.bob, "file").await?;
-    same("size", &said(upload.commit().await)?, &100_006)?;
+    same("size", &said(commit(upload).await)?, &100_006)?;
     stage.expect_listed(&["file"]).await?;
     holds(stage.get("file").await?.ends_with(b"aathe end"), "the end follows where it should")?;
     said(stage.bob.metadata(&stage.at("file")?).await.map(drop))
@@ -46,7 +46,7 @@ pub(super) async fn resumed_append(stage: &Stage) -> Outcome {
     let mut upload = stage.begin("file", UploadStart::Append).await?;
     same("start", &upload.starts_at(), &3)?;
     said(upload.write(b"two".to_vec()).await)?;
-    same("size", &said(upload.commit().await)?, &6)?;
+    same("size", &said(commit(upload).await)?, &6)?;
     stage.expect_content("file", b"onetwo").await?;
     said(stage.alice.remove_file(&stage.at("file")?).await)?;
     stage.expect_absent(&*stage.alice, "file").await
@@ -62,7 +62,7 @@ pub(super) async fn cut_again(stage: &Stage) -> Outcome {
     }
     let mut upload = stage.begin("file", UploadStart::At(3)).await?;
     said(upload.write(b"!".to_vec()).await)?;
-    said(upload.commit().await)?;
+    said(commit(upload).await)?;
     stage.expect_content("file", b"one!").await
 }
 
@@ -102,13 +102,13 @@ pub(super) async fn untouched(stage: &Stage) -> Outcome {
     said(upload.write(b"!".to_vec()).await)?;
     same("cut after a byte", &said(upload.abort().await)?, &Cut::Kept { size: 5 })?;
     let upload = stage.begin("file", UploadStart::At(3)).await?;
-    same("size without a byte", &said(upload.commit().await)?, &3)?;
+    same("size without a byte", &said(commit(upload).await)?, &3)?;
     stage.expect_content("file", b"abc").await
 }
 
 pub(super) async fn moved(stage: &Stage) -> Outcome {
     for name in ["a", "a/b", "empty"] {
-        said(stage.alice.make_directory(&stage.at(name)?).await)?;
+        said(stage.alice.make_directory(&stage.at(name)?, 0).await)?;
     }
     stage.leave_partial("a/file", b"part").await?;
     stage.leave_partial("a/b/file", b"longer").await?;
@@ -121,7 +121,7 @@ pub(super) async fn moved(stage: &Stage) -> Outcome {
     stage.expect_absent(&*stage.bob, "empty/file").await?;
     let mut upload = stage.begin("empty/b/file", UploadStart::At(6)).await?;
     said(upload.write(b"!".to_vec()).await)?;
-    said(upload.commit().await)?;
+    said(commit(upload).await)?;
     stage.expect_content("empty/b/file", b"longer!").await?;
     said(stage.alice.remove_file(&stage.at("empty/b/file")?).await)?;
     said(stage.alice.remove_directory(&stage.at("empty/b")?).await)?;
@@ -132,7 +132,7 @@ pub(super) async fn cleared(stage: &Stage) -> Outcome {
     stage.leave_partial("file", b"part").await?;
     said(stage.alice.remove_file(&stage.at("file")?).await)?;
     stage.expect_absent(&*stage.alice, "file").await?;
-    said(stage.alice.make_directory(&stage.at("dir")?).await)?;
+    said(stage.alice.make_directory(&stage.at("dir")?, 0).await)?;
     stage.leave_partial("dir/file", b"part").await?;
     let upload = stage.begin("dir/live", UploadStart::Replace).await?;
     refused(stage.bob.remove_directory(&stage.at("dir")?).await, Kind::NotEmpty)?;
@@ -151,7 +151,7 @@ pub(super) async fn takeover(stage: &Stage) -> Outcome {
     refused(stale.write(b"late".to_vec()).await, Kind::Superseded)?;
     said(stale.abort().await)?;
     said(newer.write(b"three".to_vec()).await)?;
-    said(newer.commit().await)?;
+    said(commit(newer).await)?;
     stage.expect_content("file", b"onethree").await?;
     stage.expect_listed(&["file"]).await
 }

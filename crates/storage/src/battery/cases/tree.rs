@@ -1,16 +1,16 @@
 use std::collections::HashSet;
 
-use tidegate_types::{FileKind, StorageErrorKind as Kind, Timestamp, VirtualPath};
+use tidegate_types::{FileKind, PATH_BYTES_MAX, StorageErrorKind as Kind, Timestamp, VirtualPath};
 
 use crate::battery::stage::{holds, refused, said, same};
 use crate::battery::{Outcome, Stage};
 
 pub(super) async fn directories(stage: &Stage) -> Outcome {
     let (outer, inner) = (stage.at("outer")?, stage.at("outer/in ner")?);
-    refused(stage.alice.make_directory(&inner).await, Kind::NotFound)?;
-    said(stage.alice.make_directory(&outer).await)?;
-    refused(stage.alice.make_directory(&outer).await, Kind::AlreadyExists)?;
-    said(stage.alice.make_directory(&inner).await)?;
+    refused(stage.alice.make_directory(&inner, 0).await, Kind::NotFound)?;
+    said(stage.alice.make_directory(&outer, 0).await)?;
+    refused(stage.alice.make_directory(&outer, 0).await, Kind::AlreadyExists)?;
+    said(stage.alice.make_directory(&inner, 0).await)?;
     same("kind", &stage.facts("outer").await?.kind, &FileKind::Directory)?;
     refused(stage.alice.remove_directory(&outer).await, Kind::NotEmpty)?;
     said(stage.alice.remove_directory(&inner).await)?;
@@ -18,7 +18,7 @@ pub(super) async fn directories(stage: &Stage) -> Outcome {
     refused(stage.alice.remove_directory(&outer).await, Kind::NotFound)?;
     stage.put("file", b"x").await?;
     refused(stage.alice.remove_directory(&stage.at("file")?).await, Kind::NotADirectory)?;
-    refused(stage.alice.make_directory(&stage.at("file")?).await, Kind::AlreadyExists)
+    refused(stage.alice.make_directory(&stage.at("file")?, 0).await, Kind::AlreadyExists)
 }
 
 pub(super) async fn root_stays(stage: &Stage) -> Outcome {
@@ -26,7 +26,7 @@ pub(super) async fn root_stays(stage: &Stage) -> Outcome {
     same("kind", &said(stage.alice.metadata(&root).await)?.kind, &FileKind::Directory)?;
     said(stage.alice.enter(&root).await)?;
     refused(stage.alice.remove_directory(&root).await, Kind::PermissionDenied)?;
-    refused(stage.alice.make_directory(&root).await, Kind::AlreadyExists)?;
+    refused(stage.alice.make_directory(&root, 0).await, Kind::AlreadyExists)?;
     holds(stage.alice.remove_file(&root).await.is_err(), "the root is no file to remove")?;
     holds(stage.alice.rename(&root, &stage.at("x")?, true).await.is_err(), "the root does not move")?;
     holds(stage.alice.rename(stage.top(), &root, true).await.is_err(), "nothing takes the root's place")?;
@@ -40,10 +40,32 @@ pub(super) async fn entering(stage: &Stage) -> Outcome {
     refused(stage.alice.enter(&stage.at("file")?).await, Kind::NotADirectory)
 }
 
+pub(super) async fn longest_paths(stage: &Stage) -> Outcome {
+    let below = |path: &VirtualPath, bytes| {
+        VirtualPath::resolve(path, &vec![b'd'; bytes]).map_err(|error| format!("{bytes}: {error:?}"))
+    };
+    let mut deep = stage.top().clone();
+    while PATH_BYTES_MAX - deep.as_bytes().len() > 250 {
+        deep = below(&deep, 200)?;
+        said(stage.alice.make_directory(&deep, 0).await)?;
+    }
+    for bytes in (PATH_BYTES_MAX - 3)..=PATH_BYTES_MAX {
+        let path = below(&deep, bytes - deep.as_bytes().len() - 1)?;
+        same("bytes", &path.as_bytes().len(), &bytes)?;
+        said(stage.alice.make_directory(&path, 0).await)?;
+        said(stage.alice.enter(&path).await)?;
+        same("kind", &said(stage.alice.metadata(&path).await)?.kind, &FileKind::Directory)?;
+        same("entries", &stage.list(&path).await?.len(), &0)?;
+        said(stage.alice.available(&path).await)?;
+        said(stage.alice.remove_directory(&path).await)?;
+    }
+    Ok(())
+}
+
 pub(super) async fn long_listing(stage: &Stage) -> Outcome {
     let many = 600;
     for number in 0..many {
-        said(stage.alice.make_directory(&stage.at(format!("d{number}"))?).await)?;
+        said(stage.alice.make_directory(&stage.at(format!("d{number}"))?, 0).await)?;
     }
     let entries = stage.list(stage.top()).await?;
     let names: HashSet<&[u8]> = entries.iter().map(|entry| entry.name.as_slice()).collect();
@@ -65,7 +87,7 @@ pub(super) async fn listing_kinds(stage: &Stage) -> Outcome {
     same("facts", &entry.first().map(|entry| entry.metadata), &Some(stage.facts("file").await?))?;
     refused(stage.alice.list(&stage.at("file")?).await, Kind::NotADirectory)?;
     refused(stage.alice.list(&stage.at("missing")?).await, Kind::NotFound)?;
-    said(stage.alice.make_directory(&stage.at("empty")?).await)?;
+    said(stage.alice.make_directory(&stage.at("empty")?, 0).await)?;
     same("entries", &stage.list(&stage.at("empty")?).await?.len(), &0)
 }
 
@@ -73,7 +95,7 @@ pub(super) async fn raw_names(stage: &Stage) -> Outcome {
     let names: [&[u8]; 5] =
         [b" lead and trail ", b"\xff\xfe not utf-8", "日本語.txt".as_bytes(), b"q'uo\"te\\s", &[b'n'; 255]];
     for name in names {
-        said(stage.alice.make_directory(&stage.at(name)?).await)?;
+        said(stage.alice.make_directory(&stage.at(name)?, 0).await)?;
     }
     let found: HashSet<Vec<u8>> =
         stage.list(stage.top()).await?.into_iter().map(|entry| entry.name).collect();
@@ -103,7 +125,7 @@ pub(super) async fn renaming(stage: &Stage) -> Outcome {
     stage.expect_content("b", b"aaa").await?;
     said(stage.alice.rename(&a, &b, true).await)?;
     stage.expect_content("b", b"new").await?;
-    said(stage.alice.make_directory(&dir).await)?;
+    said(stage.alice.make_directory(&dir, 0).await)?;
     said(stage.alice.rename(&b, &stage.at("dir/b")?, false).await)?;
     stage.expect_content("dir/b", b"new").await?;
     refused(stage.alice.rename(&dir, &stage.at("dir/inside")?, false).await, Kind::PermissionDenied)?;
@@ -120,6 +142,8 @@ pub(super) async fn facts_set(stage: &Stage) -> Outcome {
     same("modified", &stage.facts("file").await?.modified, &time)?;
     said(stage.alice.set_mode(&file, 0o640).await)?;
     same("mode", &stage.facts("file").await?.mode, &0o640)?;
+    said(stage.alice.set_mode(&file, 0o7640).await)?;
+    same("mode without set-id bits", &(stage.facts("file").await?.mode & 0o6777), &0o640)?;
     same("modified, after the mode was set", &stage.facts("file").await?.modified, &time)?;
     said(stage.alice.set_modified(stage.top(), time).await)?;
     same("modified of a directory", &stage.facts(".").await?.modified, &time)?;
