@@ -24,6 +24,10 @@ const KEPT_BYTES_MAX: usize = LINE_BYTES_MAX + 2;
 const IDLE_BYTES_MAX: usize = 1024;
 const LIMIT_BEFORE_LOGIN: usize = 4096;
 
+/// How a TLS record with a handshake begins. As the first byte of all it comes from a client that expects implicit TLS, which
+/// would wait for ever for an answer to no line.
+const TLS_HANDSHAKE: u8 = 0x16;
+
 const CR: u8 = b'\r';
 const LF: u8 = b'\n';
 
@@ -34,7 +38,8 @@ pub enum Input<'a> {
     Line(&'a [u8]),
     /// A line longer than the limit ended; its bytes are gone. Said once a line.
     TooLong,
-    /// 64 KiB came without a line end. Said once and last: what follows is thrown away.
+    /// 64 KiB came without a line end, or the first byte of all was that of a TLS handshake. Said once and last: what follows
+    /// is thrown away.
     Endless,
 }
 
@@ -74,6 +79,8 @@ pub struct LineReader {
     limit: Limit,
     telnet: Telnet,
     endless: Endless,
+    /// Whether a byte ever came.
+    started: bool,
 }
 
 #[derive(Debug)]
@@ -108,6 +115,10 @@ impl LineReader {
     /// Takes bytes as the network brought them and returns how many: up to [`room`](Self::room) all of them. What it
     /// does not take for want of room must be given again, after lines were taken out.
     pub fn push(&mut self, bytes: &[u8]) -> usize {
+        if !self.started && bytes.first() == Some(&TLS_HANDSHAKE) {
+            self.endless = Endless::Due;
+        }
+        self.started |= !bytes.is_empty();
         self.make_space(bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() && self.endless == Endless::No {

@@ -21,6 +21,13 @@ pub(crate) fn push_hex(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(Digits::of::<16>(value).as_bytes());
 }
 
+/// Appends bytes in lower-case hexadecimal, two digits each.
+pub(crate) fn push_hex_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+}
+
 /// Appends the lower twelve bits of `value` as four octal digits.
 pub(crate) fn push_octal4(value: u32, out: &mut Vec<u8>) {
     out.extend([9, 6, 3, 0].map(|shift| b'0' + (value >> shift & 7) as u8));

@@ -36,15 +36,15 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn a_noop_allocates_nothing() {
-    let settings = Settings {
-        greeting: "ready".to_owned(),
-        timeouts: Timeouts {
+    let settings = Settings::new(
+        "ready".to_owned(),
+        Timeouts {
             login: Duration::from_secs(30),
             idle: Duration::from_mins(5),
             data_open: Duration::from_secs(20),
             data_stall: Duration::from_mins(1),
         },
-    };
+    );
     let profile =
         Profile { account: None, rights: Rights::ALL, upload: UploadStyle::Atomic, connections_max: None };
     let mut session = ServerSession::new(Arc::new(settings), "192.0.2.1".parse().unwrap());

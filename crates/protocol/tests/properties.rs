@@ -14,7 +14,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tidegate_protocol::command::{Needs, TABLE};
+use tidegate_protocol::command::{Extras, Needs, Offer, SITE, TABLE};
 use tidegate_protocol::session::{
     Action, Actions, Event, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId, ServerSession,
     Settings, StorageDone, Timeouts, TransferEnd,
@@ -30,46 +30,70 @@ fn byte() -> impl Strategy<Value = u8> {
     any::<u8>().prop_map(|byte| if byte == b'\n' { b'.' } else { byte })
 }
 
+/// Sound lines.
+const COMMON: &[&str] = &[
+    "USER tide",
+    "PASS secret",
+    "PASS wrong",
+    "NOOP",
+    "ABOR",
+    "STAT",
+    "EPSV",
+    "PASV",
+    "EPSV ALL",
+    "RETR f",
+    "STOR g",
+    "LIST",
+    "NLST -a",
+    "MLSD",
+    "MLST f",
+    "REST 3",
+    "TYPE I",
+    "TYPE A",
+    "CWD d",
+    "PWD",
+    "QUIT",
+    "REIN",
+    "RNFR f",
+    "RNTO h",
+    "MKD \"q\"",
+    "PORT 192,0,2,1,200,0",
+    "EPRT |1|192.0.2.1|51200|",
+    "STAT f",
+    "STOU",
+    "APPE g",
+    "SIZE f",
+    "MDTM f",
+    "MDTM 20200101000000 f",
+    "MFMT 20200101000000 f",
+    "SITE CHMOD 600 f",
+    "SITE UTIME 20200101000000 f",
+    "SITE TIME",
+    "SITE IDLE 20",
+    "SITE UMASK 077",
+    "SITE CPFR f",
+    "SITE CPTO h",
+    "SITE COPY f h",
+    "SITE SYMLINK f l",
+    "MFF modify=20200101000000;UNIX.mode=0600; f",
+    "HASH f",
+    "XCRC f 1 2",
+    "RANG 1 3",
+    "RMDA d",
+    "COMB g f",
+    "AVBL",
+    "HOST h",
+    "LANG en",
+    "CLNT c",
+    "MODE Z",
+    "NLST *",
+    "LIST -R",
+];
+
 /// A line that may come from a client: sound commands, broken ones, and bytes that mean nothing.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let verb = proptest::sample::select(TABLE.iter().map(|row| row.verb).collect::<Vec<_>>());
-    let common = proptest::sample::select(vec![
-        "USER tide",
-        "PASS secret",
-        "PASS wrong",
-        "NOOP",
-        "ABOR",
-        "STAT",
-        "EPSV",
-        "PASV",
-        "EPSV ALL",
-        "RETR f",
-        "STOR g",
-        "LIST",
-        "NLST -a",
-        "MLSD",
-        "MLST f",
-        "REST 3",
-        "TYPE I",
-        "TYPE A",
-        "CWD d",
-        "PWD",
-        "QUIT",
-        "REIN",
-        "RNFR f",
-        "RNTO h",
-        "MKD \"q\"",
-        "PORT 192,0,2,1,200,0",
-        "EPRT |1|192.0.2.1|51200|",
-        "STAT f",
-        "STOU",
-        "APPE g",
-        "SIZE f",
-        "MDTM f",
-        "MDTM 20200101000000 f",
-        "MFMT 20200101000000 f",
-        "SITE CHMOD 600 f",
-    ]);
+    let common = proptest::sample::select(COMMON.to_vec());
     let argument = prop_oneof![
         Just(Vec::new()),
         Just(b" f".to_vec()),
@@ -99,6 +123,10 @@ enum Happens {
     Ends(u8),
     Tick,
     Passes(u64),
+    /// The long job goes on, or a stale one does.
+    Busy(u32),
+    /// What time it is, to whoever asked.
+    WallTime(u32),
     /// Bytes moved this long ago, told whether or not somebody asked.
     Progress(u64),
     Drain,
@@ -114,6 +142,8 @@ impl std::fmt::Debug for Happens {
             Self::Hostile(kind, request) => write!(f, "Hostile({kind}, {request})"),
             Self::Ends(kind) => write!(f, "Ends({:?})", end(*kind)),
             Self::Passes(secs) => write!(f, "Passes({secs})"),
+            Self::Busy(request) => write!(f, "Busy({request})"),
+            Self::WallTime(request) => write!(f, "WallTime({request})"),
             Self::Progress(secs) => write!(f, "Progress({secs})"),
             Self::Opened => f.write_str("Opened"),
             Self::LineTooLong => f.write_str("LineTooLong"),
@@ -137,6 +167,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         2 => Just(Happens::Tick),
         2 => (0_u64..40).prop_map(Happens::Passes),
         3 => (0_u64..90).prop_map(Happens::Progress),
+        1 => (0_u32..12).prop_map(Happens::Busy),
+        1 => (0_u32..12).prop_map(Happens::WallTime),
         1 => Just(Happens::LineTooLong),
     ]
 }
@@ -168,15 +200,13 @@ fn history() -> impl Strategy<Value = Vec<Happens>> {
 }
 
 fn settings() -> Arc<Settings> {
-    Arc::new(Settings {
-        greeting: "ready".to_owned(),
-        timeouts: Timeouts {
-            login: Duration::from_secs(30),
-            idle: Duration::from_mins(5),
-            data_open: Duration::from_secs(20),
-            data_stall: Duration::from_mins(1),
-        },
-    })
+    let timeouts = Timeouts {
+        login: Duration::from_secs(30),
+        idle: Duration::from_mins(5),
+        data_open: Duration::from_secs(20),
+        data_stall: Duration::from_mins(1),
+    };
+    Arc::new(Settings { extras: Extras::ALL, mode_z: true, ..Settings::new("ready".to_owned(), timeouts) })
 }
 
 fn facts(kind: FileKind, size: u64) -> Metadata {
@@ -220,6 +250,7 @@ enum Asked {
     Gate(RequestId),
     Storage(RequestId),
     Passive(RequestId),
+    WallTime(RequestId),
 }
 
 impl Shell {
@@ -288,7 +319,8 @@ impl Shell {
                 assert!(self.transferring, "{action:?} of nothing");
             }
             Action::Logout => assert!(!self.transferring, "logged out during a transfer"),
-            Action::ClosePassive => {}
+            Action::AskWallTime { request } => self.asked = Some(Asked::WallTime(*request)),
+            Action::Note(..) | Action::ClosePassive => {}
         }
     }
 
@@ -326,6 +358,14 @@ impl Shell {
                 self.now = self.now + Duration::from_secs(*secs);
                 self.tell(Event::Tick);
             }
+            Happens::Busy(request) => self.tell(Event::StorageBusy(RequestId(*request))),
+            Happens::WallTime(request) => {
+                let request = RequestId(*request);
+                if matches!(self.asked, Some(Asked::WallTime(asked)) if asked == request) {
+                    self.asked = None;
+                }
+                self.tell(Event::WallTimeTold(request, Timestamp { secs: 1, nanos: 0 }));
+            }
             Happens::Progress(secs) => {
                 let ago = self.now.since_start().saturating_sub(Duration::from_secs(*secs));
                 self.tell(Event::Progress(Progress { bytes: 7, last_at: Moment::from_start(ago) }));
@@ -357,6 +397,9 @@ impl Shell {
                 let refusal = Refusal { cause: Cause::AccountFull, in_use: 1, limit: 1, retry_after_secs: 3 };
                 self.tell(Event::GateAnswered(request, if kind % 16 == 15 { Err(refusal) } else { Ok(()) }));
             }
+            Some(Asked::WallTime(request)) => {
+                self.tell(Event::WallTimeTold(request, Timestamp { secs: 1_700_000_000, nanos: 0 }));
+            }
             Some(Asked::Storage(request)) => self.tell(Event::StorageAnswered(request, stored(kind))),
             Some(Asked::Passive(request)) => {
                 let answer = match kind % 8 {
@@ -381,14 +424,14 @@ impl Shell {
             }
             2 => {
                 // The machine may take it for the answer: the question is over then.
-                if matches!(self.asked, Some(Asked::Storage(asked) | Asked::Passive(asked)) if asked == request)
+                if matches!(self.asked, Some(Asked::Storage(asked) | Asked::Passive(asked) | Asked::WallTime(asked)) if asked == request)
                 {
                     self.asked = None;
                 }
                 self.tell(Event::StorageAnswered(request, stored(kind / 4)));
             }
             3 => {
-                if matches!(self.asked, Some(Asked::Storage(asked) | Asked::Passive(asked)) if asked == request)
+                if matches!(self.asked, Some(Asked::Storage(asked) | Asked::Passive(asked) | Asked::WallTime(asked)) if asked == request)
                 {
                     self.asked = None;
                 }
@@ -402,7 +445,7 @@ impl Shell {
 fn stored(kind: u8) -> Result<StorageDone, StorageErrorKind> {
     let directory = facts(FileKind::Directory, 0);
     let hostile = Entry { name: b"a\r\n226 fake".to_vec(), metadata: facts(FileKind::File, 1) };
-    match kind % 12 {
+    match kind % 16 {
         0 | 1 => Ok(StorageDone::Done),
         2 => Ok(StorageDone::Metadata(facts(FileKind::File, 10))),
         3 => Ok(StorageDone::Metadata(directory)),
@@ -413,6 +456,9 @@ fn stored(kind: u8) -> Result<StorageDone, StorageErrorKind> {
             let (entries, now) = (vec![hostile], Timestamp { secs: 1_700_000_000, nanos: 0 });
             Ok(StorageDone::Entries { about: directory, entries, truncated: kind > 128, now })
         }
+        10 => Ok(StorageDone::Hashed { digest: vec![0xab, 0xcd], from: 1, to: 5 }),
+        11 => Ok(StorageDone::Available(77)),
+        12 => Ok(StorageDone::Matches),
         _ => Err(StorageErrorKind::ALL[usize::from(kind) % StorageErrorKind::ALL.len()]),
     }
 }
@@ -421,11 +467,15 @@ fn end(kind: u8) -> TransferEnd {
     let cut = [None, Some(Cut::Discarded), Some(Cut::Kept { size: 4 }), Some(Cut::InPlace)]
         [usize::from(kind / 8) % 4];
     match kind % 8 {
-        0..=3 => TransferEnd::Completed { bytes: 9 },
+        0..=2 => TransferEnd::Completed { bytes: 9 },
+        3 => TransferEnd::Bounded { bytes: 9 },
         4 => TransferEnd::NoConnection,
         5 => TransferEnd::ConnectionLost(cut),
         6 => TransferEnd::Aborted(cut),
-        _ => TransferEnd::StorageFailed(StorageErrorKind::ALL[usize::from(kind) % 16], cut),
+        _ => TransferEnd::StorageFailed(
+            StorageErrorKind::ALL[usize::from(kind) % StorageErrorKind::ALL.len()],
+            cut,
+        ),
     }
 }
 
@@ -503,10 +553,10 @@ proptest! {
     }
 }
 
-/// NOOPs and ABORs take no place in the queue; what is counted is bounded all the same, and each still gets its reply.
+/// NOOPs, ABORs and over-long lines take no place in the queue; what is counted is bounded all the same, and each still gets its reply.
 #[test]
 fn a_flood_of_free_commands_is_bounded() {
-    for word in [&b"NOOP"[..], b"ABOR"] {
+    for word in [Some(&b"NOOP"[..]), Some(b"ABOR"), None] {
         let mut shell = Shell::new();
         for login in [&b"USER tide"[..], b"PASS secret"] {
             shell.happen(&Happens::Line(login.to_vec()));
@@ -515,7 +565,7 @@ fn a_flood_of_free_commands_is_bounded() {
         shell.answer(0);
         shell.happen(&Happens::Line(b"MKD d".to_vec()));
         for _ in 0..10_000 {
-            shell.happen(&Happens::Line(word.to_vec()));
+            shell.happen(&word.map_or(Happens::LineTooLong, |word| Happens::Line(word.to_vec())));
         }
         assert!((1000..5000).contains(&shell.ledger.waiting()), "{} wait", shell.ledger.waiting());
         shell.answer(0);
@@ -524,7 +574,10 @@ fn a_flood_of_free_commands_is_bounded() {
 }
 
 fn furnished() -> World {
-    let mut world = World::new(WorldOptions::default());
+    let mut options = WorldOptions::default();
+    options.settings.extras = Extras::ALL;
+    options.settings.mode_z = true;
+    let mut world = World::new(options);
     world.add_account("tide", FakeAccount::new("tide", "secret", Rights::ALL));
     world.add_account("none", FakeAccount::new("none", "secret", Rights::NONE));
     world.fs.put("/f", b"content");
@@ -536,40 +589,117 @@ fn furnished() -> World {
 fn sound_lines(verb: &str) -> Vec<String> {
     let arguments: &[&str] = match verb {
         "MFMT" => &["20200101000000 f"],
-        "SITE" => &["CHMOD 600 f"],
+        "MFF" => {
+            &["modify=20200101000000; f", "UNIX.mode=0600; f", "UNIX.mode=0600;modify=20200101000000; f"]
+        }
         "MDTM" => &["f", "20200101000000 f"],
+        "CDUP" | "XCUP" => &[""],
         "STAT" => &["f", "-a d"],
+        "LIST" | "NLST" => &["f", "d", "/", "*", "-R", "*/*"],
+        "XCRC" | "XMD5" | "XSHA" | "XSHA1" | "XSHA256" | "XSHA512" => &["f", "f 1 2", "\"f\" 1"],
+        "COMB" => &["new f", "\"f\" \"d/x\""],
+        "PORT" => &["192,0,2,1,200,0"],
+        "EPRT" => &["|1|192.0.2.1|51200|"],
+        "SITE CHMOD" => &["600 f"],
+        "SITE UTIME" => &["20200101000000 f", "f 20200101000000 20200101000000 20200101000000 UTC"],
+        "SITE CHGRP" => &["1 f"],
+        "SITE SYMLINK" | "SITE COPY" => &["f new"],
         _ => &["f", "d", "/", "new"],
     };
     arguments.iter().map(|argument| format!("{verb} {argument}")).collect()
 }
 
-const ON_PATHS: [&str; 23] = [
-    "RETR", "STOR", "STOU", "APPE", "LIST", "NLST", "MLSD", "MLST", "RNFR", "RNTO", "DELE", "RMD", "XRMD",
-    "MKD", "XMKD", "SIZE", "MDTM", "MFMT", "STAT", "SITE", "CWD", "XCWD", "SMNT",
+/// The verbs that reach no path of the storage; whatever is not here must be refused to who has no right. A new row of
+/// the table is on paths until somebody writes it here.
+const NOT_ON_PATHS: &[&str] = &[
+    "USER",
+    "PASS",
+    "REIN",
+    "QUIT",
+    "TYPE",
+    "MODE",
+    "STRU",
+    "PASV",
+    "EPSV",
+    "PORT",
+    "EPRT",
+    "REST",
+    "RANG",
+    "ALLO",
+    "ABOR",
+    "PWD",
+    "XPWD",
+    "SYST",
+    "FEAT",
+    "OPTS",
+    "HELP",
+    "NOOP",
+    "CLNT",
+    "CSID",
+    "LANG",
+    "HOST",
+    "SITE",
+    "SITE HELP",
+    "SITE UMASK",
+    "SITE IDLE",
+    "SITE TIME",
 ];
 
-/// PROTOCOL A26: without a right nothing on a path succeeds, and nothing changes; before login neither.
+/// PROTOCOL A26: without a right nothing on a path succeeds, and nothing changes; before login neither. Every row of the
+/// command table, every sub-command of SITE.
 #[test]
 fn without_rights_no_path_is_touched() {
-    for row in TABLE.iter().filter(|row| ON_PATHS.contains(&row.verb)) {
-        for line in sound_lines(row.verb) {
+    let site = SITE.iter().map(|row| format!("SITE {}", row.word));
+    let verbs = TABLE.iter().map(|row| row.verb.to_owned()).chain(site);
+    let mut tried = 0;
+    for verb in verbs.filter(|verb| !NOT_ON_PATHS.contains(&verb.as_str())) {
+        for line in sound_lines(&verb) {
             let mut world = furnished();
             let before = world.fs.files();
             let id = world.connect().unwrap();
+            world.take_replies(id);
             world.send(id, format!("{line}\r\n").as_bytes());
+            let replies = world.take_replies(id);
+            assert!(replies.iter().all(|reply| reply.code >= 500), "before login: {line}: {replies:?}");
             world.send(id, b"USER none\r\nPASS secret\r\nTYPE I\r\nEPSV\r\n");
             world.take_replies(id);
             world.script(id, DataScript { send: b"bad".to_vec(), ..DataScript::default() });
             world.send(id, format!("{line}\r\n").as_bytes());
             let replies = world.take_replies(id);
-            // Walking about is free: names it does not tell.
-            if !matches!(row.verb, "CWD" | "XCWD") {
-                assert!(replies.iter().all(|reply| reply.code >= 400), "{line}: {replies:?}");
-            }
+            assert!(!replies.is_empty(), "{line}");
+            assert!(replies.iter().all(|reply| reply.code >= 400), "{line}: {replies:?}");
             assert_eq!(world.fs.files(), before, "{line}");
             assert!(world.take_received(id).is_empty(), "{line}");
+            tried += 1;
         }
+    }
+    assert!(tried > 150, "{tried}");
+}
+
+/// With all rights the same lines do something: so it is the right that stood in the way, not the line.
+#[test]
+fn with_all_rights_the_same_lines_are_not_refused_for_rights() {
+    let site = SITE.iter().filter(|row| row.offer != Offer::Never).map(|row| format!("SITE {}", row.word));
+    let verbs =
+        TABLE.iter().filter(|row| row.is_offered(Extras::ALL)).map(|row| row.verb.to_owned()).chain(site);
+    for verb in verbs.filter(|verb| !NOT_ON_PATHS.contains(&verb.as_str())) {
+        let works = sound_lines(&verb).iter().any(|line| {
+            let mut world = furnished();
+            let id = world.connect().unwrap();
+            world.send(id, b"USER tide\r\nPASS secret\r\nTYPE I\r\n");
+            let before = match verb.as_str() {
+                "RNTO" => "RNFR f\r\n",
+                "SITE CPTO" => "SITE CPFR f\r\n",
+                "RMD" | "XRMD" | "SITE RMDIR" => "DELE d/x\r\n",
+                _ => "",
+            };
+            world.send(id, format!("EPSV\r\n{before}").as_bytes());
+            world.take_replies(id);
+            world.script(id, DataScript { send: b"good".to_vec(), ..DataScript::default() });
+            world.send(id, format!("{line}\r\n").as_bytes());
+            world.take_replies(id).last().is_some_and(|reply| reply.code < 400)
+        });
+        assert!(works, "{verb}: no sound line of it works");
     }
 }
 
@@ -577,7 +707,7 @@ fn without_rights_no_path_is_touched() {
 #[test]
 fn before_login_there_is_530() {
     for row in TABLE.iter().filter(|row| row.needs != Needs::Nothing) {
-        for argument in ["", " ", " f", " 1", " \u{1}", " |1|192.0.2.1|5000|"] {
+        for argument in ["", " ", " f", " 1", " 1 2", " -R *", " x=1; f", " \u{1}", " |1|192.0.2.1|5000|"] {
             if row.needs == Needs::LoginWithArgument && argument.trim().is_empty() {
                 continue;
             }

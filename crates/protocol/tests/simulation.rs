@@ -15,6 +15,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use tidegate_admission::Limits;
+use tidegate_protocol::command::Extras;
 use tidegate_testkit::{
     ConnectionId, DataScript, FakeAccount, Random, Reply, World, WorldOptions, for_each_seed,
 };
@@ -104,7 +105,9 @@ impl Simulation {
             connections_per_address: Some(1 + u32::try_from(random.below(4)).unwrap()),
         };
         let latency_max = Duration::from_millis(*random.pick(&[0, 1, 50, 3000]));
-        let options = WorldOptions { limits, latency_max, seed, ..WorldOptions::default() };
+        let mut options = WorldOptions { limits, latency_max, seed, ..WorldOptions::default() };
+        options.settings.extras = Extras::ALL;
+        options.settings.file_bytes_max = random.chance(300).then_some(100);
         let mut world = World::new(options);
         for name in ACCOUNTS {
             let mut account = FakeAccount::new(name, "secret", Rights::ALL);
@@ -284,7 +287,7 @@ impl Client {
 
     /// One thing that clients do.
     fn speak(&mut self, world: &mut World) {
-        match self.random.below(16) {
+        match self.random.below(19) {
             0..=3 => self.store(world),
             4..=6 => self.fetch(world),
             7 => {
@@ -336,6 +339,9 @@ impl Client {
                 self.say(world, format!("SIZE {path}").as_bytes(), Expects::Nothing);
                 self.say(world, format!("MLST {path}").as_bytes(), Expects::Nothing);
             }
+            15 => self.look_closely(world),
+            16 => self.search(world),
+            17 => self.change_what_is_shared(world),
             _ => {
                 // A burst, in one segment.
                 for _ in 0..self.random.below(40) {
@@ -343,6 +349,54 @@ impl Client {
                 }
             }
         }
+    }
+
+    fn look_closely(&mut self, world: &mut World) {
+        // What reads, and may take long. A part of a file is asked for and used up at once.
+        let path = self.own_file();
+        let range = *self.random.pick(&["RANG 1 0", "RANG 2 7", "RANG 5 2", "REST 3"]);
+        self.say(world, range.as_bytes(), Expects::Nothing);
+        self.say(world, format!("HASH {path}").as_bytes(), Expects::Nothing);
+        self.say(world, format!("XCRC {path} 1 5").as_bytes(), Expects::Nothing);
+        let word = *self.random.pick(&[
+            "AVBL",
+            "SITE TIME",
+            "SITE QUOTA",
+            "SITE UMASK 077",
+            "SITE IDLE 30",
+            "OPTS HASH MD5",
+            "LANG",
+            "CLNT x",
+            "HOST x",
+            "SITE HELP",
+        ]);
+        self.say(world, word.as_bytes(), Expects::Nothing);
+    }
+
+    fn search(&mut self, world: &mut World) {
+        let pattern = *self.random.pick(&["*", "c?-*", "*/*", "nothing*", "-R", "*/../*"]);
+        let verb = *self.random.pick(&["LIST", "NLST"]);
+        self.port(world);
+        self.transfer(world, (verb, ""), Vec::new(), |_| Expects::Nothing);
+        self.port(world);
+        self.say(world, format!("{verb} {pattern}").as_bytes(), Expects::Nothing);
+    }
+
+    fn change_what_is_shared(&mut self, world: &mut World) {
+        // What changes, in the folder that belongs to nobody.
+        let line = *self.random.pick(&[
+            "SITE COPY shared/x shared/y",
+            "COMB shared/z shared/y",
+            "RMDA shared/s0",
+            "SITE CPFR shared/x",
+            "SITE CPTO shared/y",
+            "SITE SYMLINK shared/x shared/l",
+            "SITE CHGRP 7 shared/x",
+            "MFF modify=20200101000000;UNIX.mode=0600; shared/x",
+            "SITE UTIME 20200101000000 shared/x",
+            "SITE MKDIR shared/s0",
+        ]);
+        self.say(world, line.as_bytes(), Expects::Nothing);
     }
 
     fn port(&mut self, world: &mut World) {

@@ -1,4 +1,10 @@
-use super::{Command, CommandSpec, ListArgs, Shape, TABLE, TypeCode};
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use tidegate_types::Timestamp;
+
+use super::{
+    ByteRange, Command, CommandSpec, DigestArgs, HashAlgorithm, ListArgs, ModeCode, Shape, TABLE, TypeCode,
+};
 use crate::address::{AddressError, EpsvArg, parse_eprt, parse_epsv, parse_port};
 use crate::time::parse_time;
 
@@ -49,24 +55,25 @@ pub fn parse<'a>(row: &CommandSpec, argument: Option<&'a [u8]>) -> Result<Comman
     }
 }
 
-/// Returns whether `verb` is how an HTTP client starts (ALPACA, PROTOCOL A8).
-pub fn is_http_verb(verb: &[u8]) -> bool {
-    [&b"GET"[..], b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PRI"]
-        .iter()
-        .any(|http| verb.eq_ignore_ascii_case(http))
+/// Returns whether `verb` is how a client of another protocol starts: HTTP or mail (ALPACA, PROTOCOL A8).
+pub fn is_foreign_verb(verb: &[u8]) -> bool {
+    const HTTP: [&[u8]; 10] =
+        [b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE", b"PATCH", b"PRI"];
+    const MAIL: [&[u8]; 3] = [b"EHLO", b"HELO", b"LHLO"];
+    HTTP.iter().chain(&MAIL).any(|foreign| verb.eq_ignore_ascii_case(foreign))
 }
 
-fn is_blank(bytes: &[u8]) -> bool {
+pub(super) fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
 /// Splits at runs of blanks; for parameters, never for paths.
-fn words(argument: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn words(argument: &[u8]) -> impl Iterator<Item = &[u8]> {
     argument.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
 }
 
 /// Reads one or more decimal digits, at most 2^63-1: no sign, no blank (RFC 3659 §5.3).
-fn number(digits: &[u8]) -> Result<u64, CommandError> {
+pub(super) fn number(digits: &[u8]) -> Result<u64, CommandError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(CommandError::Syntax);
     }
@@ -85,8 +92,8 @@ pub(super) fn type_code(argument: &[u8]) -> Result<Command<'_>, CommandError> {
         return Err(CommandError::Syntax);
     }
     let code = match (code.to_ascii_uppercase().as_slice(), form) {
-        (b"A", None) => TypeCode::Ascii,
-        (b"A", Some(form)) if form.eq_ignore_ascii_case(b"N") => TypeCode::Ascii,
+        // RFC 1123 §4.1.2.2: Telnet format controls where there is no printer are the same as none.
+        (b"A", None | Some([b'N' | b'n' | b'T' | b't'])) => TypeCode::Ascii,
         (b"I", None) | (b"L", Some(b"8")) => TypeCode::Image,
         (b"A" | b"E" | b"L", _) => return Err(CommandError::ParameterNotOffered),
         _ => return Err(CommandError::Syntax),
@@ -95,22 +102,28 @@ pub(super) fn type_code(argument: &[u8]) -> Result<Command<'_>, CommandError> {
 }
 
 pub(super) fn mode(argument: &[u8]) -> Result<Command<'_>, CommandError> {
-    letter(argument, b'S', b"BCZ").map(|()| Command::Mode)
+    match letter(argument) {
+        Some(b'S') => Ok(Command::Mode(ModeCode::Stream)),
+        Some(b'Z') => Ok(Command::Mode(ModeCode::Deflate)),
+        Some(b'B' | b'C') => Err(CommandError::ParameterNotOffered),
+        _ => Err(CommandError::Syntax),
+    }
 }
 
 pub(super) fn stru(argument: &[u8]) -> Result<Command<'_>, CommandError> {
-    letter(argument, b'F', b"RP").map(|()| Command::Stru)
+    match letter(argument) {
+        Some(b'F') => Ok(Command::Stru),
+        Some(b'R' | b'P') => Err(CommandError::ParameterNotOffered),
+        _ => Err(CommandError::Syntax),
+    }
 }
 
-/// Accepts the one letter `offered`; letters that exist but are not offered are 504, everything else is 501.
-fn letter(argument: &[u8], offered: u8, known: &[u8]) -> Result<(), CommandError> {
+/// Returns the one letter of the argument, upper case.
+fn letter(argument: &[u8]) -> Option<u8> {
     let mut words = words(argument);
     match (words.next(), words.next()) {
-        (Some([letter]), None) if letter.eq_ignore_ascii_case(&offered) => Ok(()),
-        (Some([letter]), None) if known.contains(&letter.to_ascii_uppercase()) => {
-            Err(CommandError::ParameterNotOffered)
-        }
-        _ => Err(CommandError::Syntax),
+        (Some([letter]), None) => Some(letter.to_ascii_uppercase()),
+        _ => None,
     }
 }
 
@@ -128,6 +141,16 @@ pub(super) fn allo(argument: &[u8]) -> Result<Command<'_>, CommandError> {
 
 pub(super) fn rest(argument: &[u8]) -> Result<Command<'_>, CommandError> {
     number(argument).map(Command::Rest)
+}
+
+/// `RANG first last`, both counted from 0 and inclusive; `RANG 1 0` resets (draft-bryan-ftp-range).
+pub(super) fn rang(argument: &[u8]) -> Result<Command<'_>, CommandError> {
+    let (first, last) = verb_of(argument);
+    match (number(first)?, number(last.ok_or(CommandError::Syntax)?)?) {
+        (1, 0) => Ok(Command::Rang(None)),
+        (first, last) if first > last => Err(CommandError::Syntax),
+        (first, last) => Ok(Command::Rang(Some((first, last + 1)))),
+    }
 }
 
 pub(super) fn epsv(argument: &[u8]) -> Result<Command<'_>, CommandError> {
@@ -166,8 +189,16 @@ fn list_args(argument: &[u8]) -> ListArgs<'_> {
         if word == b"--" {
             break;
         }
-        args.hidden |= word.contains(&b'a') || word.contains(&b'A');
-        args.dots |= word.contains(&b'a');
+        for option in word {
+            match option {
+                b'a' => (args.hidden, args.dots) = (true, true),
+                b'A' => args.hidden = true,
+                b'R' => args.recursive = true,
+                b'l' => args.long = Some(true),
+                b'1' => args.long = Some(false),
+                _ => {}
+            }
+        }
     }
     args.path = Some(rest).filter(|rest| !is_blank(rest));
     args
@@ -180,12 +211,149 @@ pub(super) fn mfmt(argument: &[u8]) -> Result<Command<'_>, CommandError> {
     Ok(Command::Mfmt { time, written, path })
 }
 
+/// `MFF fact=value;... path` (draft-somers-ftp-mfxx §5): the facts have no blank, the path is what follows it.
+pub(super) fn mff(argument: &[u8]) -> Result<Command<'_>, CommandError> {
+    let (facts, path) = verb_of(argument);
+    let path = path.filter(|path| !path.is_empty()).ok_or(CommandError::Syntax)?;
+    if facts.is_empty() { Err(CommandError::Syntax) } else { Ok(Command::Mff { facts, path }) }
+}
+
+/// The facts that MFF can change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MffFacts {
+    /// `modify`.
+    pub modified: Option<Timestamp>,
+    /// `UNIX.mode`.
+    pub mode: Option<u32>,
+}
+
+/// Reads `fact=value;...`; the last `;` may be missing. Errors: a fact that cannot be changed, by its name, or an empty
+/// name where the form is wrong.
+pub fn read_mff(facts: &[u8]) -> Result<MffFacts, &[u8]> {
+    let mut read = MffFacts::default();
+    let wrong: &[u8] = b"";
+    for fact in facts.strip_suffix(b";").unwrap_or(facts).split(|byte| *byte == b';') {
+        let equals = fact.iter().position(|byte| *byte == b'=').ok_or(wrong)?;
+        let (name, value) = (fact.get(..equals).ok_or(wrong)?, fact.get(equals + 1..).ok_or(wrong)?);
+        match name.to_ascii_lowercase().as_slice() {
+            b"modify" => read.modified = Some(parse_time(value).ok_or(wrong)?),
+            b"unix.mode" => read.mode = Some(octal(value).ok_or(wrong)?),
+            b"" => return Err(wrong),
+            _ => return Err(name),
+        }
+    }
+    Ok(read)
+}
+
+/// Reads three or four octal digits.
+pub(super) fn octal(digits: &[u8]) -> Option<u32> {
+    let fits = (3..=4).contains(&digits.len()) && digits.iter().all(|digit| (b'0'..=b'7').contains(digit));
+    fits.then(|| digits.iter().fold(0, |mode, digit| mode << 3 | u32::from(digit - b'0')))
+}
+
+/// `XCRC path [start [end]]`, the path perhaps in quotes.
+pub(super) fn digest(algorithm: HashAlgorithm, argument: &[u8]) -> Result<Command<'_>, CommandError> {
+    if argument.is_empty() {
+        return Err(CommandError::Syntax);
+    }
+    let mut args = DigestArgs { algorithm, path: argument, range: None, shorter: None };
+    if let Some((path, after)) = in_quotes(argument) {
+        args.path = path;
+        args.range = if is_blank(after) { None } else { Some(range(after)?) };
+    } else {
+        args.shorter = numbers_at_end(argument);
+    }
+    Ok(Command::Digest(args))
+}
+
+/// Returns what stands between quotes at the front, and what follows; such names have no quotes inside.
+fn in_quotes(argument: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inner = argument.strip_prefix(b"\"")?;
+    let end = inner.iter().position(|byte| *byte == b'"').filter(|end| *end > 0)?;
+    let after = inner.get(end + 1..)?;
+    let fits = after.is_empty() || after.starts_with(b" ");
+    fits.then_some((inner.get(..end)?, after))
+}
+
+/// Reads `start` or `start end`, end exclusive.
+fn range(text: &[u8]) -> Result<ByteRange, CommandError> {
+    let mut words = words(text);
+    let start = number(words.next().unwrap_or_default())?;
+    let end = words.next().map(number).transpose()?;
+    if words.next().is_some() || end.is_some_and(|end| end < start) {
+        return Err(CommandError::Syntax);
+    }
+    Ok((start, end))
+}
+
+/// Splits one or two numbers off the end of an argument without quotes.
+fn numbers_at_end(argument: &[u8]) -> Option<(&[u8], ByteRange)> {
+    let split = |text: &'_ [u8]| text.iter().rposition(|byte| *byte == b' ').filter(|at| *at > 0);
+    let last = split(argument)?;
+    let (before, word) = (argument.get(..last)?, argument.get(last + 1..)?);
+    number(word).ok()?;
+    let second = split(before).and_then(|at| {
+        let range = range(argument.get(at + 1..)?).ok()?;
+        Some((argument.get(..at)?, range))
+    });
+    second.or_else(|| Some((before, range(word).ok()?)))
+}
+
+/// `HOST name` (RFC 7151 §3.1): a domain name, an IPv4 address, or an IPv6 address in brackets; no port.
+pub(super) fn host(argument: &[u8]) -> Result<Command<'_>, CommandError> {
+    let text = core::str::from_utf8(argument).map_err(|_| CommandError::Syntax)?;
+    let fits = match text.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok()),
+        None => text.parse::<Ipv4Addr>().is_ok() || is_domain(text),
+    };
+    if fits { Ok(Command::Host(argument)) } else { Err(CommandError::Syntax) }
+}
+
+/// Returns whether `text` looks like a host name: labels of letters, digits and hyphens, and not a number throughout.
+fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    name.len() <= 253
+        && name.split('.').all(label)
+        && !name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// `LANG tag` (RFC 2640 §4.1): English only; nothing returns to the default, which is English.
+pub(super) fn lang(argument: &[u8]) -> Result<Command<'_>, CommandError> {
+    let argument = argument.trim_ascii();
+    if argument.is_empty() {
+        return Ok(Command::Lang);
+    }
+    let is_part = |part: &[u8]| (1..=8).contains(&part.len()) && part.iter().all(u8::is_ascii_alphanumeric);
+    let mut parts = argument.split(|byte| *byte == b'-');
+    let primary = parts.next().unwrap_or_default();
+    if !is_part(primary) || !primary.iter().all(u8::is_ascii_alphabetic) || !parts.all(is_part) {
+        return Err(CommandError::Syntax);
+    }
+    if primary.eq_ignore_ascii_case(b"en") {
+        Ok(Command::Lang)
+    } else {
+        Err(CommandError::ParameterNotOffered)
+    }
+}
+
 pub(super) fn opts(argument: &[u8]) -> Result<Command<'_>, CommandError> {
     let (command, options) = verb_of(argument);
     let options = options.unwrap_or_default();
     match command.to_ascii_uppercase().as_slice() {
         b"" => Err(CommandError::Syntax),
         b"MLST" => Ok(Command::OptsMlst(options)),
+        b"HASH" if is_blank(options) => Ok(Command::OptsHash(None)),
+        b"HASH" => match HashAlgorithm::find(options.trim_ascii()) {
+            Some(algorithm) => Ok(Command::OptsHash(Some(algorithm))),
+            None => Err(CommandError::Syntax),
+        },
+        b"MODE" => opts_mode_z(options),
         // `OPTS UTF-8 NLST` is the older draft's form; nothing follows in some clients.
         b"UTF8" | b"UTF-8" => {
             let mut words = words(options);
@@ -199,26 +367,15 @@ pub(super) fn opts(argument: &[u8]) -> Result<Command<'_>, CommandError> {
     }
 }
 
-pub(super) fn site(argument: &[u8]) -> Result<Command<'_>, CommandError> {
-    let (word, rest) = verb_of(argument);
-    let rest = rest.unwrap_or_default();
-    if word.is_empty() {
-        return Err(CommandError::Syntax);
+/// `OPTS MODE Z LEVEL n`, n from 1 to 9 (draft-preston-ftpext-deflate).
+fn opts_mode_z(options: &[u8]) -> Result<Command<'_>, CommandError> {
+    let mut words = words(options);
+    match (words.next(), words.next(), words.next(), words.next()) {
+        (Some([b'z' | b'Z']), Some(level), Some([digit @ b'1'..=b'9']), None)
+            if level.eq_ignore_ascii_case(b"LEVEL") =>
+        {
+            Ok(Command::OptsModeZ(digit - b'0'))
+        }
+        _ => Err(CommandError::Syntax),
     }
-    match super::SITE.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(word)) {
-        None => Err(CommandError::SiteUnknown),
-        Some((_, false)) => Err(CommandError::NotOffered),
-        Some(("CHMOD", _)) => chmod(rest),
-        Some(_) => Ok(Command::SiteHelp),
-    }
-}
-
-fn chmod(argument: &[u8]) -> Result<Command<'_>, CommandError> {
-    let (digits, path) = verb_of(argument);
-    let path = path.filter(|path| !path.is_empty()).ok_or(CommandError::Syntax)?;
-    if !(3..=4).contains(&digits.len()) || !digits.iter().all(|digit| (b'0'..=b'7').contains(digit)) {
-        return Err(CommandError::Syntax);
-    }
-    let mode = digits.iter().fold(0, |mode, digit| mode << 3 | u32::from(digit - b'0'));
-    Ok(Command::SiteChmod { mode, path })
 }

@@ -44,6 +44,9 @@ fn read(parts: &[&[u8]], limit: usize) -> Vec<Said> {
 
 /// The same rules, a byte at a time and without bounds.
 fn model(bytes: &[u8], limit: usize) -> Vec<Said> {
+    if bytes.first() == Some(&TLS_HANDSHAKE) {
+        return vec![Said::Endless];
+    }
     let (mut said, mut current, mut at) = (Vec::new(), Vec::new(), 0);
     while let Some(&byte) = bytes.get(at) {
         at += 1;
@@ -396,4 +399,16 @@ proptest! {
         prop_assert_eq!(said, plain);
         prop_assert_eq!(urgent, expected_urgent);
     }
+}
+
+#[test]
+fn a_tls_handshake_is_no_ftp_wherever_it_is_cut() {
+    let hello = [&[0x16, 3, 1, 2, 0][..], b"USER a\r\nNOOP\r\n"].concat();
+    for cut in 0..hello.len() {
+        let (one, other) = hello.split_at(cut);
+        assert_eq!(read(&[one, other], 4096), [Said::Endless], "{cut}");
+    }
+    // Only as the first byte of all.
+    let later = read(&[b"NOOP\r\n\x16\r\n"], 4096);
+    assert_eq!(later, [line(b"NOOP"), line(b"\x16")]);
 }

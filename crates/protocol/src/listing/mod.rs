@@ -33,6 +33,8 @@ pub struct ListPlan {
     pub dots: bool,
     /// NLST: what stands before each name, the argument as given with a slash; empty for the current directory.
     pub prefix: Vec<u8>,
+    /// Whether the directories below are listed too (`-R`); the shell walks them, within its bounds.
+    pub recursive: bool,
     /// The account's rights, for the `perm` fact.
     pub rights: Rights,
 }
@@ -43,6 +45,8 @@ pub struct ListWriter {
     plan: ListPlan,
     /// The directory's facts; `None` when the client named one file.
     directory: Option<Metadata>,
+    /// NLST with `-R`: the way to the present directory, with a slash.
+    below: Vec<u8>,
     now: Timestamp,
 }
 
@@ -52,7 +56,7 @@ impl ListWriter {
     /// as writable. `now` decides between year and time of day in LIST.
     pub fn new(plan: &ListPlan, about: Option<&Metadata>, now: Timestamp) -> Self {
         let directory = about.filter(|metadata| metadata.kind == FileKind::Directory).copied();
-        Self { plan: plan.clone(), directory, now }
+        Self { plan: plan.clone(), directory, below: Vec::new(), now }
     }
 
     /// Appends the lines that come before the first entry: `.` and `..`, in LIST with `-a`. Both show the facts of the
@@ -69,6 +73,21 @@ impl ListWriter {
         }
     }
 
+    /// Goes on with the directory `shown` below the listed one (`d/e`), whose facts are `about` (`-R`). In LIST a header
+    /// comes first; in NLST the names get their way in front.
+    pub fn subdirectory(&mut self, shown: &[u8], about: &Metadata, out: &mut Vec<u8>) {
+        self.directory = Some(*about);
+        if self.plan.format == ListFormat::Names {
+            self.below = shown.to_vec();
+            self.below.push(b'/');
+            return;
+        }
+        out.extend_from_slice(b"\r\n");
+        push_name(shown, out);
+        out.extend_from_slice(b":\r\n");
+        self.begin(out);
+    }
+
     /// Appends the line of one entry, or nothing when it is hidden.
     pub fn entry(&self, entry: &Entry, out: &mut Vec<u8>) {
         if self.is_hidden(&entry.name) {
@@ -76,7 +95,10 @@ impl ListWriter {
         }
         match self.plan.format {
             ListFormat::Long => long::write_long(&entry.metadata, self.now, out),
-            ListFormat::Names => push_name(&self.plan.prefix, out),
+            ListFormat::Names => {
+                push_name(&self.plan.prefix, out);
+                push_name(&self.below, out);
+            }
             ListFormat::Facts(set) => {
                 let parent = self.directory.map(|directory| directory.access);
                 write_facts(set, &entry.metadata, parent, self.plan.rights, out);

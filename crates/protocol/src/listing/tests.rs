@@ -30,7 +30,7 @@ fn directory() -> Metadata {
 }
 
 fn plan(format: ListFormat) -> ListPlan {
-    ListPlan { format, hidden: false, dots: false, prefix: Vec::new(), rights: Rights::ALL }
+    ListPlan { format, hidden: false, dots: false, prefix: Vec::new(), recursive: false, rights: Rights::ALL }
 }
 
 fn entry(name: &[u8], metadata: Metadata) -> Entry {
@@ -401,4 +401,25 @@ proptest! {
         prop_assert_eq!(found, &name[..]);
         prop_assert_eq!(facts.len(), if metadata.kind == FileKind::File { 8 } else { 7 });
     }
+}
+
+#[test]
+fn below_the_listed_directory() {
+    let about = directory();
+    let entry = entry(b"x", file(1));
+    let write = |format, dots| {
+        let plan = ListPlan { prefix: b"top/".to_vec(), dots, recursive: true, ..plan(format) };
+        let mut writer = ListWriter::new(&plan, Some(&about), Timestamp::default());
+        let mut out = Vec::new();
+        writer.subdirectory(b"d/e\n", &about, &mut out);
+        writer.entry(&entry, &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(write(ListFormat::Names, false), "top/d/e?/x\r\n");
+    let long = write(ListFormat::Long, false);
+    assert!(
+        long.starts_with("\r\nd/e?:\r\n") && long.ends_with(" x\r\n") && long.lines().count() == 3,
+        "{long}"
+    );
+    assert_eq!(write(ListFormat::Long, true).lines().count(), 5);
 }

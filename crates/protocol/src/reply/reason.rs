@@ -37,10 +37,22 @@ reasons! {
     AllocationNotNeeded = 202,
     /// The name is taken and may not be replaced.
     AlreadyExists = 550,
+    /// AVBL.
+    Available = 213,
+    /// CLNT.
+    ClientNoted = 200,
+    /// COMB worked.
+    Combined = 250,
     /// The peer vanished, or the network did, in the middle of a transfer.
     ConnectionLost = 426,
     /// As `ConnectionLost`, and the partial upload is kept.
     ConnectionLostKept = 426,
+    /// SITE CPTO worked.
+    Copied = 250,
+    /// SITE CPTO without SITE CPFR.
+    CopyNeedsSource = 503,
+    /// SITE CPFR worked.
+    CopyReady = 350,
     /// No data connection could be opened.
     DataCannotOpen = 425,
     /// All passive ports are leased.
@@ -51,6 +63,10 @@ reasons! {
     DataStalledKept = 426,
     /// A file or directory was removed.
     Deleted = 250,
+    /// XCRC and its kin: the digest.
+    DigestDone = 250,
+    /// XCRC and its kin of a part that begins past the end.
+    DigestPastEnd = 550,
     /// The directory was changed.
     DirectoryChanged = 250,
     /// A directory was created.
@@ -65,6 +81,10 @@ reasons! {
     EpsvAll = 200,
     /// PASV, PORT or EPRT after EPSV ALL.
     EpsvAllForbids = 503,
+    /// MFF of a fact that cannot be changed.
+    FactUnknown = 504,
+    /// MFF worked.
+    FactsChanged = 213,
     /// FEAT: the last line.
     FeaturesEnd = 211,
     /// FEAT: the first line.
@@ -73,26 +93,44 @@ reasons! {
     FileBusy = 450,
     /// SIZE.
     FileSize = 213,
+    /// Larger than a file may be.
+    FileTooLarge = 552,
     /// QUIT.
     Goodbye = 221,
+    /// HASH.
+    HashDone = 213,
+    /// HASH of a part that begins past the end.
+    HashPastEnd = 551,
     /// HELP for one command.
     HelpCommand = 214,
     /// HELP: the last line.
     HelpEnd = 214,
     /// HELP for a command that does not exist.
     HelpNone = 501,
+    /// SITE HELP for one sub-command.
+    HelpSiteCommand = 214,
     /// SITE HELP: the last line.
     HelpSiteEnd = 214,
     /// SITE HELP: the first line.
     HelpSiteStart = 214,
     /// HELP: the first line.
     HelpStart = 214,
+    /// HOST was accepted.
+    HostAccepted = 220,
+    /// HOST after login.
+    HostTooLate = 503,
     /// An error of the place that keeps the files, in the middle of it.
     InternalError = 451,
     /// A directory where a file is needed.
     IsADirectory = 550,
+    /// A long job was cut by ABOR.
+    JobCancelled = 450,
+    /// LANG.
+    LanguageSet = 200,
     /// More bytes in one line than allowed.
     LineTooLong = 500,
+    /// A listing stopped at its bound.
+    ListingBounded = 226,
     /// PASS when somebody is logged in.
     LoggedInAlready = 503,
     /// Name or password is wrong.
@@ -103,12 +141,16 @@ reasons! {
     LoginPassword = 331,
     /// The login cannot be checked now, or the home cannot be opened.
     LoginUnavailable = 530,
+    /// MD5.
+    Md5Done = 251,
     /// MLST: the last line.
     MlstEnd = 250,
     /// MLST: the first line.
     MlstStart = 250,
     /// MODE was set.
     ModeSet = 200,
+    /// MODE Z was set.
+    ModeSetDeflate = 200,
     /// MDTM.
     ModificationTime = 213,
     /// MFMT, or MDTM as a setter.
@@ -119,6 +161,8 @@ reasons! {
     NeedDataAddress = 425,
     /// PASS without USER.
     NeedUser = 503,
+    /// PBSZ or PROT without TLS.
+    NeedsTls = 503,
     /// A directory where a directory is needed, and it is none.
     NotADirectory = 550,
     /// MLSD of a file.
@@ -137,10 +181,16 @@ reasons! {
     NotReplaced = 553,
     /// NOOP.
     Nothing = 200,
+    /// A pattern that matches nothing.
+    NothingMatches = 550,
     /// The restart offset lies past the end.
     OffsetPastEnd = 554,
+    /// OPTS HASH.
+    OptsHash = 200,
     /// OPTS MLST.
     OptsMlst = 200,
+    /// OPTS MODE Z LEVEL.
+    OptsModeZ = 200,
     /// OPTS for a command without options.
     OptsNone = 501,
     /// OPTS UTF8 ON.
@@ -155,16 +205,24 @@ reasons! {
     PassiveOpened = 227,
     /// An argument that is not a path.
     PathSyntax = 501,
+    /// A pattern that would cost too much.
+    PatternTooWild = 550,
     /// The operating system or a right forbids it.
     PermissionDenied = 550,
     /// PORT or EPRT was accepted.
     PortAccepted = 200,
     /// PORT or EPRT to somebody else, or to a low port.
     PortForbidden = 504,
+    /// PORT on an IPv6 connection.
+    PortNeedsEprt = 504,
     /// EPRT or EPSV with another address family.
     ProtocolNotSupported = 522,
-    /// The quota or the largest size is used up.
+    /// The quota is used up.
     QuotaExceeded = 552,
+    /// RANG 1 0.
+    RangeReset = 350,
+    /// RANG.
+    RangeSet = 350,
     /// The greeting.
     Ready = 220,
     /// REIN.
@@ -179,12 +237,42 @@ reasons! {
     RestartAt = 350,
     /// REST in TYPE A.
     RestartNeedsBinary = 501,
+    /// REST or RANG in MODE Z.
+    RestartNeedsStream = 501,
     /// REST before APPE or STOU.
     RestartNotHere = 554,
+    /// CSID.
+    ServerNamed = 200,
+    /// SITE CHGRP worked.
+    SiteChgrpDone = 200,
     /// SITE CHMOD worked.
     SiteChmodDone = 200,
+    /// SITE CHMOD worked, without the set-id bits.
+    SiteChmodMasked = 200,
+    /// SITE COPY worked.
+    SiteCopied = 200,
+    /// SITE IDLE.
+    SiteIdle = 200,
+    /// SITE IDLE above the configured time.
+    SiteIdleTooLong = 501,
+    /// SITE MKDIR worked.
+    SiteMkdirDone = 200,
+    /// SITE QUOTA where accounts have none.
+    SiteQuotaNone = 200,
+    /// SITE RMDIR worked.
+    SiteRmdirDone = 200,
+    /// SITE SYMLINK worked.
+    SiteSymlinkDone = 200,
+    /// SITE TIME.
+    SiteTime = 200,
+    /// SITE UMASK alone.
+    SiteUmask = 200,
+    /// SITE UMASK set.
+    SiteUmaskSet = 200,
     /// A SITE command nobody knows.
     SiteUnknown = 500,
+    /// SITE UTIME worked.
+    SiteUtimeDone = 200,
     /// SIZE in TYPE A.
     SizeNeedsBinary = 550,
     /// STAT of a directory: the last line.
@@ -221,6 +309,8 @@ reasons! {
     TransferStart = 150,
     /// A download in TYPE A starts; its size on the wire is not known.
     TransferStartAscii = 150,
+    /// A download in MODE Z starts; its size on the wire is not known.
+    TransferStartDeflate = 150,
     /// A listing starts.
     TransferStartListing = 150,
     /// STOU starts; RFC 1123 §4.1.2.9 fixes the text.

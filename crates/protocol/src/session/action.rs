@@ -2,9 +2,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
-use tidegate_types::{AccountName, Cause, Timestamp, UploadStart, UploadStyle, VirtualPath};
+use tidegate_types::{AccountName, Cause, Pattern, Timestamp, UploadStart, UploadStyle, VirtualPath};
 
 use super::RequestId;
+use crate::command::{ByteRange, HashAlgorithm};
 use crate::listing::ListPlan;
 
 /// What one event leads to: bytes for the control connection first, then actions in order. Reused between events.
@@ -75,8 +76,24 @@ pub enum Action {
     AbortTransfer,
     /// Answer with `Progress`, at once.
     AskProgress,
+    /// Answer with `WallTimeTold`, at once.
+    AskWallTime {
+        /// To be echoed in the answer.
+        request: RequestId,
+    },
+    /// Write down what the client says of itself; hostile bytes included.
+    Note(Note, Vec<u8>),
     /// Send what is left, then close so that the last line arrives (DESIGN §2.6). Nothing follows it.
     Close(CloseReason),
+}
+
+/// What a client tells without asking for anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Its program (CLNT, CSID).
+    Client,
+    /// The host it wants to reach (HOST, RFC 7151).
+    Host,
 }
 
 /// Why a session ends.
@@ -144,7 +161,12 @@ pub enum StorageRequest {
     /// `StorageDone::Facts`.
     Facts(VirtualPath),
     /// Create a directory.
-    MakeDirectory(VirtualPath),
+    MakeDirectory {
+        /// The directory.
+        path: VirtualPath,
+        /// Permission bits it does not get, beside those the service withholds.
+        umask: u32,
+    },
     /// Remove an empty directory.
     RemoveDirectory(VirtualPath),
     /// Remove a file.
@@ -191,13 +213,18 @@ pub enum StorageRequest {
         may_overwrite: bool,
         /// Whether a target that exists may be added to.
         may_append: bool,
+        /// Permission bits a new file does not get, beside those the service withholds.
+        umask: u32,
     },
-    /// Open a directory for listing; answered by `StorageDone::Listing`.
+    /// Open a directory for listing; answered by `StorageDone::Listing`, or by `StorageDone::Matches` when no such name exists
+    /// and the pattern matches something. `NotFound` when it matches nothing.
     OpenListing {
         /// The directory.
         path: VirtualPath,
         /// Whether a file is fine too (LIST, NLST) and becomes the only entry, named as in the path.
         or_file: bool,
+        /// What the argument means as a pattern, where it has wildcards.
+        glob: Option<Glob>,
     },
     /// The first entries of a directory, or the facts of a file; answered by `StorageDone::Entries`.
     Peek {
@@ -206,6 +233,70 @@ pub enum StorageRequest {
         /// How many entries at most.
         entries_max: usize,
     },
+    /// Set the group.
+    SetGroup {
+        /// Of this file.
+        path: VirtualPath,
+        /// To this number.
+        gid: u32,
+    },
+    /// Create a symbolic link.
+    MakeLink {
+        /// What it leads to; must exist.
+        target: VirtualPath,
+        /// The link.
+        link: VirtualPath,
+    },
+    /// How many bytes may still be stored in a directory; answered by `StorageDone::Available`.
+    Available(VirtualPath),
+    /// The digest of a part of a file; a long job, answered by `StorageDone::Hashed`.
+    Hash {
+        /// The file.
+        path: VirtualPath,
+        /// How.
+        algorithm: HashAlgorithm,
+        /// From which byte, and up to which (exclusive; clipped to the file, `None`: its end). `BadOffset` when it begins
+        /// past the end.
+        range: ByteRange,
+    },
+    /// Copy a file; a long job. The copy takes its name in one step, also where uploads are written in place: another hard
+    /// link to a file that is replaced keeps the old content.
+    Copy {
+        /// The file.
+        from: VirtualPath,
+        /// The copy.
+        to: VirtualPath,
+        /// Whether a target that exists may be replaced.
+        may_overwrite: bool,
+        /// Permission bits a new file does not get.
+        umask: u32,
+        /// The largest size a file may have, in bytes; `TooLarge` beyond.
+        size_max: Option<u64>,
+    },
+    /// Append files to one and remove them; a long job.
+    Combine {
+        /// What is appended to; created when there is none.
+        target: VirtualPath,
+        /// What is appended, in this order, and then removed.
+        parts: Vec<VirtualPath>,
+        /// Permission bits a new file does not get.
+        umask: u32,
+        /// The largest size a file may have, in bytes; `TooLarge` beyond.
+        size_max: Option<u64>,
+    },
+    /// Remove a directory and everything in it; a long job.
+    RemoveTree(VirtualPath),
+}
+
+/// What LIST or NLST with wildcards looks for: names below `base`, one pattern a level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob {
+    /// Where the search starts: everything before the first wildcard.
+    pub base: VirtualPath,
+    /// A pattern for each level below; a level without wildcards has a [`Pattern::literal`].
+    pub levels: Vec<Pattern>,
+    /// Whether wildcards match names that start with a dot.
+    pub hidden: bool,
 }
 
 /// A transfer that was accepted: nothing that happens afterwards changes it (PROTOCOL §3.2).
@@ -215,6 +306,8 @@ pub struct TransferPlan {
     pub job: Job,
     /// Whether line ends are converted (TYPE A).
     pub ascii: bool,
+    /// The level, 1 to 9, at which the data connection is compressed (MODE Z); `None` for MODE S.
+    pub deflate: Option<u8>,
     /// How the data connection comes to be.
     pub route: DataRoute,
 }
@@ -230,7 +323,10 @@ pub enum Job {
         size: u64,
     },
     /// Into the open upload.
-    Upload,
+    Upload {
+        /// One past the last byte of the file that may be written; `TooLarge` beyond, and nothing is kept.
+        end_max: Option<u64>,
+    },
     /// The open listing.
     List(ListPlan),
 }

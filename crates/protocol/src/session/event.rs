@@ -18,7 +18,7 @@ pub enum Event<'a> {
     Line(&'a [u8]),
     /// A line was longer than allowed and was thrown away up to its end (DESIGN §6.5).
     LineTooLong,
-    /// 64 KiB arrived without a line end: this is not FTP.
+    /// 64 KiB arrived without a line end, or a TLS handshake began: this is not FTP.
     LineEndless,
     /// Answers [`Action::CheckLogin`](super::Action::CheckLogin).
     LoginAnswered(RequestId, LoginAnswer),
@@ -26,6 +26,11 @@ pub enum Event<'a> {
     GateAnswered(RequestId, Result<(), Refusal>),
     /// Answers [`Action::Storage`](super::Action::Storage); the shell holds what was opened.
     StorageAnswered(RequestId, Result<StorageDone, StorageErrorKind>),
+    /// The long job under way (a digest, a copy, the removal of a tree) goes on. Sent every few seconds; without it the
+    /// session gives the job up.
+    StorageBusy(RequestId),
+    /// Answers [`Action::AskWallTime`](super::Action::AskWallTime), at once.
+    WallTimeTold(RequestId, Timestamp),
     /// Answers [`Action::OpenPassive`](super::Action::OpenPassive).
     PassiveOpened(RequestId, Result<PassiveEnd, PassiveError>),
     /// The data connection of the running transfer stands.
@@ -87,6 +92,19 @@ pub enum StorageDone {
         /// Whether it is one file.
         single: bool,
     },
+    /// The pattern matches something; the matches are open for listing, the shell holds them.
+    Matches,
+    /// So many bytes may still be stored.
+    Available(u64),
+    /// A digest.
+    Hashed {
+        /// The digest, most significant byte first.
+        digest: Vec<u8>,
+        /// The first byte it covers.
+        from: u64,
+        /// One past the last.
+        to: u64,
+    },
     /// The first entries of a directory, for STAT.
     Entries {
         /// The directory itself, or the file when it is one.
@@ -132,6 +150,11 @@ pub struct Progress {
 pub enum TransferEnd {
     /// Everything was sent, or received and committed.
     Completed {
+        /// Bytes moved over the data connection.
+        bytes: u64,
+    },
+    /// A listing stopped at the bound on `-R` or a pattern; what was sent is whole lines.
+    Bounded {
         /// Bytes moved over the data connection.
         bytes: u64,
     },

@@ -2,18 +2,17 @@
 
 use alloc::vec::Vec;
 
-use tidegate_types::{
-    Access, FileKind, Metadata, Moment, PathError, Rights, StorageErrorKind, Timestamp, VirtualPath,
-};
+use tidegate_types::{Access, FileKind, Metadata, Moment, PathError, Rights, StorageErrorKind, VirtualPath};
 
-use super::phase::{Pending, Phase, SetTime};
+use super::jobs::say_digest;
+use super::phase::{Digest, DigestForm, Job, Pending, Phase, SetTime};
 use super::timers::Deadline;
 use super::{ANSWER_TIMEOUT, Action, Actions, RequestId, ServerSession, StorageDone, StorageRequest};
-use crate::command::{ListArgs, TypeCode, verb_of};
+use crate::command::{ListArgs, TypeCode};
 use crate::listing::write_facts;
 use crate::number::Digits;
 use crate::reply::{self, Reason};
-use crate::time::{format_time, parse_time};
+use crate::time::format_time;
 
 /// Entries that STAT shows of a directory; more would fill the control connection. LIST has no such bound.
 const PEEK_ENTRIES_MAX: usize = 1000;
@@ -40,6 +39,12 @@ impl ServerSession {
 
     /// Asks storage and remembers what to say when it answers.
     pub(super) fn ask(&mut self, what: StorageRequest, pending: Pending, now: Moment, out: &mut Actions) {
+        if pending.is_long() && self.is_given_up() {
+            if matches!(pending, Pending::Open(_)) {
+                self.close_route(out); // used up, as by any transfer command
+            }
+            return reply::write(&mut out.wire, Reason::JobCancelled);
+        }
         let request = self.begin_asking(pending, now);
         out.push(Action::Storage { request, what });
     }
@@ -80,7 +85,11 @@ impl ServerSession {
         reply::write(&mut out.wire, Reason::StorageUnavailable);
     }
 
+    /// CWD tells whether a directory exists: that takes any right at all (PROTOCOL A26).
     pub(super) fn cwd(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
+        if self.rights() == Rights::NONE {
+            return reply::write(&mut out.wire, Reason::PermissionDenied);
+        }
         if let Some(path) = self.resolve(argument, For::Looking, out) {
             self.ask(StorageRequest::Enter(path.clone()), Pending::Enter(path), now, out);
         }
@@ -92,7 +101,9 @@ impl ServerSession {
 
     pub(super) fn mkd(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
         if let Some(path) = self.resolve(argument, For::Creating, out) {
-            self.ask(StorageRequest::MakeDirectory(path.clone()), Pending::MakeDirectory(path), now, out);
+            let umask = self.parameters.umask;
+            let what = StorageRequest::MakeDirectory { path: path.clone(), umask };
+            self.ask(what, Pending::MakeDirectory(path), now, out);
         }
     }
 
@@ -111,6 +122,13 @@ impl ServerSession {
     pub(super) fn rnfr(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
         if let Some(path) = self.resolve(argument, For::Looking, out) {
             self.ask(StorageRequest::Metadata(path.clone()), Pending::RenameSource(path), now, out);
+        }
+    }
+
+    /// SITE CPFR: the file is looked for now, copied by SITE CPTO.
+    pub(super) fn copy_from(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
+        if let Some(path) = self.resolve(argument, For::Looking, out) {
+            self.ask(StorageRequest::Metadata(path.clone()), Pending::CopySource(path), now, out);
         }
     }
 
@@ -135,44 +153,6 @@ impl ServerSession {
         }
     }
 
-    /// MDTM of a file; `MDTM time path` sets the time when no file has that whole name (PROTOCOL §3.6).
-    pub(super) fn mdtm(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
-        let Some(path) = self.resolve(argument, For::Looking, out) else { return };
-        let (written, rest) = verb_of(argument);
-        let target = rest.and_then(|rest| VirtualPath::resolve(&self.cwd, rest).ok());
-        let setter = parse_time(written)
-            .zip(target)
-            .filter(|_| self.may(Rights::UTIME))
-            .map(|(time, path)| SetTime { path, time, written: written.to_vec() });
-        self.ask(StorageRequest::Metadata(path), Pending::Time { setter }, now, out);
-    }
-
-    pub(super) fn mfmt(
-        &mut self,
-        time: Timestamp,
-        written: &[u8],
-        argument: &[u8],
-        (now, out): (Moment, &mut Actions),
-    ) {
-        if let Some(path) = self.resolve(argument, For::Looking, out) {
-            self.set_time(SetTime { path, time, written: written.to_vec() }, now, out);
-        }
-    }
-
-    fn set_time(&mut self, set: SetTime, now: Moment, out: &mut Actions) {
-        let what = StorageRequest::SetModified { path: set.path.clone(), time: set.time };
-        self.ask(what, Pending::SetTime(set), now, out);
-    }
-
-    pub(super) fn chmod(&mut self, mode: u32, argument: &[u8], now: Moment, out: &mut Actions) {
-        if !self.may(Rights::CHMOD) {
-            return reply::write(&mut out.wire, Reason::PermissionDenied);
-        }
-        if let Some(path) = self.resolve(argument, For::Looking, out) {
-            self.ask(StorageRequest::SetMode { path, mode }, Pending::Chmod, now, out);
-        }
-    }
-
     /// MLST of a path, or of the current directory (RFC 3659 §7.3.1).
     pub(super) fn mlst(&mut self, argument: Option<&[u8]>, now: Moment, out: &mut Actions) {
         if let Some(path) = self.resolve(argument.unwrap_or(b"."), For::Looking, out) {
@@ -191,7 +171,16 @@ impl ServerSession {
     }
 
     pub(super) fn may(&self, right: Rights) -> bool {
-        self.profile.as_ref().is_some_and(|profile| profile.rights.contains(right))
+        self.rights().contains(right)
+    }
+
+    pub(super) fn rights(&self) -> Rights {
+        self.profile.as_ref().map_or(Rights::NONE, |profile| profile.rights)
+    }
+
+    /// Returns whether an answer is awaited, and it is for what `which` tells.
+    pub(super) fn waits_for(&self, which: impl Fn(&Pending) -> bool) -> bool {
+        matches!(&self.phase, Phase::Asking { pending, .. } if which(pending))
     }
 
     pub(super) fn storage_answered(
@@ -219,15 +208,32 @@ impl ServerSession {
                 reply::write_with(wire, Reason::DirectoryCreated, &[&reply::quoted(path.as_bytes())]);
             }
             (Pending::Remove, _) => reply::write(wire, Reason::Deleted),
-            (Pending::RenameSource(path), _) => {
-                self.parameters.rename_from = Some(path);
-                reply::write(wire, Reason::RenameReady);
-            }
             (Pending::RenameTarget, _) => reply::write(wire, Reason::Renamed),
             (Pending::SetTime(SetTime { path, written, .. }), _) => {
                 reply::write_with(wire, Reason::ModificationTimeSet, &[&written, path.as_bytes()]);
             }
-            (Pending::Chmod, _) => reply::write(wire, Reason::SiteChmodDone),
+            (Pending::Change(done) | Pending::Job(Job::Change(done)), _) => reply::write(wire, done),
+            (Pending::MakeWay { path, levels }, _) => self.make_level(path, levels + 1, (now, out)),
+            (Pending::ChangeFacts { path, written, time }, _) => {
+                self.facts_changed(path, written, time, (now, out));
+            }
+            (Pending::Open(opening), done) => self.opened(opening, done, now, out),
+            (pending, done) => self.storage_told(pending, done, out),
+        }
+    }
+
+    /// Storage told what was asked for: it is written out.
+    fn storage_told(&mut self, pending: Pending, done: StorageDone, out: &mut Actions) {
+        match (pending, done) {
+            (Pending::RenameSource(path), StorageDone::Metadata(_)) => {
+                self.parameters.rename_from = Some(path);
+                reply::write(&mut out.wire, Reason::RenameReady);
+            }
+            (Pending::CopySource(path), StorageDone::Metadata(facts)) => {
+                let is_file = facts.kind == FileKind::File;
+                self.parameters.copy_from = Some(path).filter(|_| is_file);
+                reply::write(&mut out.wire, if is_file { Reason::CopyReady } else { Reason::NotAFile });
+            }
             (Pending::Size, StorageDone::Metadata(facts)) => say_size(&facts, out),
             (Pending::Time { .. }, StorageDone::Metadata(facts)) => say_time(&facts, out),
             (Pending::Facts(path), StorageDone::Facts { about, parent }) => {
@@ -239,27 +245,49 @@ impl ServerSession {
             ) => {
                 self.say_entries(&path, (hidden, dots), (&about, &entries, truncated, now), out);
             }
-            (Pending::Open(opening), done) => self.opened(opening, done, now, out),
+            (Pending::Job(Job::Digest(digest)), StorageDone::Hashed { digest: bytes, from, to }) => {
+                say_digest(&digest, &bytes, (from, to), out);
+            }
+            (Pending::Available { quota }, StorageDone::Available(bytes)) => {
+                let reason = if quota { Reason::SiteQuotaNone } else { Reason::Available };
+                reply::write_with(&mut out.wire, reason, &[Digits::decimal(bytes).as_bytes()]);
+            }
             // An answer of another kind than asked for: the backend is broken, the client still gets one reply.
-            (
-                Pending::Size
-                | Pending::Time { .. }
-                | Pending::Facts(_)
-                | Pending::Peek { .. }
-                | Pending::Passive { .. },
-                _,
-            ) => reply::write(wire, Reason::StorageUnavailable),
+            _ => reply::write(&mut out.wire, Reason::StorageUnavailable),
         }
     }
 
     fn storage_refused(&mut self, pending: Pending, kind: StorageErrorKind, now: Moment, out: &mut Actions) {
         let purpose = match pending {
-            Pending::Time { setter: Some(set) } if kind == StorageErrorKind::NotFound => {
+            Pending::Time { setter: Some(set), .. } if kind == StorageErrorKind::NotFound => {
                 return self.set_time(set, now, out);
             }
+            Pending::Time { malformed: true, .. } if kind == StorageErrorKind::NotFound => {
+                return reply::write(&mut out.wire, Reason::Syntax);
+            }
+            Pending::Job(Job::Digest(mut digest)) if kind == StorageErrorKind::NotFound => {
+                match digest.shorter.take() {
+                    Some(shorter) => return self.digest_shorter(digest, shorter, now, out),
+                    None => For::Looking,
+                }
+            }
+            Pending::Job(Job::Digest(Digest { form, .. })) if kind == StorageErrorKind::BadOffset => {
+                let is_hash = form == DigestForm::Hash;
+                let reason = if is_hash { Reason::HashPastEnd } else { Reason::DigestPastEnd };
+                return reply::write(&mut out.wire, reason);
+            }
             Pending::Open(opening) => return self.not_opened(&opening, kind, out),
+            Pending::MakeWay { path, levels } if kind == StorageErrorKind::AlreadyExists => {
+                return self.make_level(path, levels + 1, (now, out));
+            }
             Pending::MakeDirectory(_) if kind == StorageErrorKind::AlreadyExists => For::Looking,
-            Pending::MakeDirectory(_) | Pending::RenameTarget => For::Creating,
+            Pending::MakeDirectory(_)
+            | Pending::MakeWay { .. }
+            | Pending::RenameTarget
+            | Pending::Change(Reason::SiteSymlinkDone)
+            | Pending::Job(Job::Change(Reason::Copied | Reason::SiteCopied | Reason::Combined)) => {
+                For::Creating
+            }
             _ => For::Looking,
         };
         reply::write(&mut out.wire, reason_of(kind, purpose));
@@ -267,7 +295,7 @@ impl ServerSession {
 
     /// MLST (RFC 3659 §7): one blank, the facts, one blank, the whole path.
     fn say_facts(&self, path: &VirtualPath, (about, parent): (&Metadata, Access), out: &mut Actions) {
-        let rights = self.profile.as_ref().map_or(Rights::NONE, |profile| profile.rights);
+        let rights = self.rights();
         let wire = &mut out.wire;
         reply::write_first(wire, Reason::MlstStart, &[]);
         wire.push(b' ');
@@ -313,6 +341,7 @@ pub(super) fn reason_of(kind: StorageErrorKind, purpose: For) -> Reason {
         StorageErrorKind::BadOffset => Reason::OffsetPastEnd,
         StorageErrorKind::DiskFull => Reason::DiskFull,
         StorageErrorKind::QuotaExceeded => Reason::QuotaExceeded,
+        StorageErrorKind::TooLarge => Reason::FileTooLarge,
         StorageErrorKind::Busy => Reason::FileBusy,
         StorageErrorKind::Superseded => Reason::TakenOver,
         StorageErrorKind::Unsupported => Reason::Unsupported,

@@ -100,7 +100,7 @@ impl ServerSession {
     }
 
     /// Forgets everything the client has set and who it was.
-    fn log_out(&mut self, now: Moment, out: &mut Actions) {
+    pub(super) fn log_out(&mut self, now: Moment, out: &mut Actions) {
         self.close_route(out);
         self.parameters = Parameters::default();
         self.cwd = VirtualPath::root();

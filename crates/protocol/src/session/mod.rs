@@ -4,13 +4,18 @@
 //! then actions in order. The machine owns its deadlines: the shell wakes it at [`ServerSession::next_deadline`].
 
 mod action;
+mod change;
 mod event;
 mod files;
+mod glob;
 mod info;
+mod jobs;
 mod login;
 mod phase;
 mod queue;
+mod route;
 mod run;
+mod site;
 mod timers;
 mod transfer;
 
@@ -24,9 +29,12 @@ use tidegate_types::{Cause, Moment, Profile, Refusal, VirtualPath};
 use self::phase::{CutReason, Parameters, Phase};
 use self::queue::Queue;
 use self::timers::{Deadline, Timers};
+use crate::command::Extras;
 use crate::reply::{self, Reason};
 
-pub use action::{Action, Actions, CloseReason, DataRoute, Job, Secret, StorageRequest, TransferPlan};
+pub use action::{
+    Action, Actions, CloseReason, DataRoute, Glob, Job, Note, Secret, StorageRequest, TransferPlan,
+};
 pub use event::{
     Event, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId, StorageDone, TransferEnd,
 };
@@ -43,6 +51,21 @@ pub struct Settings {
     pub greeting: String,
     /// The deadlines.
     pub timeouts: Timeouts,
+    /// Which commands are offered that are off by default.
+    pub extras: Extras,
+    /// Whether MODE Z is offered.
+    pub mode_z: bool,
+    /// The largest size a file may have, in bytes.
+    pub file_bytes_max: Option<u64>,
+    /// Permission bits the service withholds from everything it creates, as SITE UMASK tells.
+    pub umask: u32,
+}
+
+impl Settings {
+    /// Returns settings with everything off that is off by default.
+    pub const fn new(greeting: String, timeouts: Timeouts) -> Self {
+        Self { greeting, timeouts, extras: Extras::NONE, mode_z: false, file_bytes_max: None, umask: 0 }
+    }
 }
 
 /// How long a session waits for what.
@@ -139,6 +162,11 @@ impl ServerSession {
         matches!(self.phase, Phase::Transferring(_))
     }
 
+    /// Returns whether the client has said QUIT behind what runs: it may close then, and what runs is finished.
+    pub fn has_quit(&self) -> bool {
+        self.queue.has_quit()
+    }
+
     /// Returns who is logged in.
     pub fn profile(&self) -> Option<&Profile> {
         self.profile.as_ref()
@@ -155,6 +183,8 @@ impl ServerSession {
             Event::LoginAnswered(request, answer) => self.login_answered(request, answer, out),
             Event::GateAnswered(request, answer) => self.gate_answered(request, answer, now, out),
             Event::StorageAnswered(request, answer) => self.storage_answered(request, answer, now, out),
+            Event::StorageBusy(request) => self.storage_busy(request, now),
+            Event::WallTimeTold(request, time) => self.wall_time_told(request, time, now, out),
             Event::PassiveOpened(request, answer) => self.passive_opened(request, answer, now, out),
             Event::DataOpened => self.data_opened(now),
             Event::Progress(progress) => self.progress(progress, now, out),
@@ -221,7 +251,7 @@ impl ServerSession {
         self.timers.disarm(Deadline::Answer);
         self.timers.disarm(Deadline::DataOpen);
         self.timers.disarm(Deadline::DataStall);
-        self.timers.arm(Deadline::Idle, now + self.settings.timeouts.idle);
+        self.timers.arm(Deadline::Idle, now + self.idle_time());
     }
 
     /// The client will say no more. What it said before is still answered; a transfer is cut, as RFC 959 §4.1.1 wants
@@ -230,6 +260,7 @@ impl ServerSession {
         self.peer_closed = true;
         if !self.queue.has_quit() {
             self.cut(CutReason::PeerGone, now, out);
+            self.cancel_job(now, out);
         }
     }
 

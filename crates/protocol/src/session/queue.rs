@@ -7,7 +7,7 @@ pub(super) const LINES_MAX: usize = 16;
 const BYTES_MAX: usize = 32 * 1024;
 /// The most items of any kind; NOOPs, ABORs and over-long lines in a row are one item.
 const ITEMS_MAX: usize = 2 * LINES_MAX;
-/// The most NOOPs and ABORs that are counted before reading pauses: their replies are at most 24 bytes each.
+/// The most NOOPs, ABORs and over-long lines that are counted before reading pauses: their replies are at most 48 bytes each.
 const COUNTED_MAX: u32 = 4096;
 
 /// Something that waits for its reply behind a running command.
@@ -34,7 +34,7 @@ pub(super) struct Queue {
     items: VecDeque<Queued>,
     lines: usize,
     bytes: usize,
-    /// NOOPs and ABORs that wait.
+    /// NOOPs, ABORs and over-long lines that wait.
     counted: u32,
 }
 
@@ -48,7 +48,7 @@ impl Queue {
         self.lines < LINES_MAX && self.bytes < BYTES_MAX && self.items.len() < ITEMS_MAX && self.may_count()
     }
 
-    /// Returns whether one more NOOP or ABOR may be counted.
+    /// Returns whether one more NOOP, ABOR or over-long line may be counted.
     pub(super) fn may_count(&self) -> bool {
         self.counted < COUNTED_MAX
     }
@@ -68,6 +68,7 @@ impl Queue {
     }
 
     pub(super) fn push_too_long(&mut self) {
+        self.counted = self.counted.saturating_add(1);
         match self.items.back_mut() {
             Some(Queued::TooLong(count)) => *count += 1,
             _ => self.items.push_back(Queued::TooLong(1)),
@@ -115,10 +116,9 @@ impl Queue {
                 self.lines -= 1;
                 self.bytes -= line.len();
             }
-            Queued::Noops(count) | Queued::Abors { count, .. } => {
+            Queued::Noops(count) | Queued::TooLong(count) | Queued::Abors { count, .. } => {
                 self.counted = self.counted.saturating_sub(*count);
             }
-            Queued::TooLong(_) => {}
         }
         if self.items.is_empty() {
             // A burst must not hold its memory for the rest of an idle session.
@@ -132,5 +132,46 @@ impl Queue {
         let lines = self.items.iter().filter(|item| matches!(item, Queued::Line(_))).count();
         debug_assert_eq!(lines, self.lines);
         debug_assert!(self.lines <= LINES_MAX && self.items.len() <= ITEMS_MAX + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::prelude::v1::*;
+
+    #[test]
+    fn bytes_are_bounded_and_short_lines_are_not_held_to_it() {
+        let mut queue = Queue::default();
+        for _ in 0..10 {
+            assert!(queue.has_room());
+            queue.push_line(&[b'x'; 2000]);
+        }
+        assert!(queue.has_room());
+        queue.push_line(&[b'x'; 8192]);
+        assert!(queue.has_room(), "28 KiB");
+        queue.push_line(&[b'x'; 8192]);
+        assert!(!queue.has_room(), "36 KiB");
+        queue.pop();
+        queue.pop();
+        assert!(queue.has_room());
+    }
+
+    #[test]
+    fn an_abor_joins_the_last_one_when_the_queue_is_full() {
+        let mut queue = Queue::default();
+        queue.push_abor(false);
+        for _ in 0..ITEMS_MAX {
+            queue.push_noop();
+            queue.push_too_long();
+        }
+        queue.push_abor(true);
+        assert_eq!(queue.pop(), Some(Queued::Abors { count: 2, hit: true }));
+        // Not hit before, hit now: it stays hit whatever follows.
+        let mut queue = Queue::default();
+        queue.push_abor(true);
+        queue.push_abor(false);
+        assert_eq!(queue.pop(), Some(Queued::Abors { count: 2, hit: true }));
+        assert!(queue.is_empty() && queue.may_count());
     }
 }

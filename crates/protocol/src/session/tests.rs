@@ -27,7 +27,7 @@ impl Bench {
             data_open: 20 * SECOND,
             data_stall: 60 * SECOND,
         };
-        let settings = Arc::new(Settings { greeting: "hello".to_string(), timeouts });
+        let settings = Arc::new(Settings::new("hello".to_string(), timeouts));
         let session = ServerSession::new(settings, Ipv4Addr::LOCALHOST.into());
         let mut bench = Self { session, now: Moment::ZERO, out: Actions::default() };
         assert_eq!(bench.event(Event::Opened), "220 hello\r\n");
@@ -259,6 +259,7 @@ fn every_storage_error_has_its_code() {
         (BadOffset, 554, 554),
         (DiskFull, 452, 452),
         (QuotaExceeded, 552, 552),
+        (TooLarge, 552, 552),
         (Busy, 450, 450),
         (Superseded, 451, 451),
         (Exhausted, 451, 451),
@@ -271,6 +272,7 @@ fn every_storage_error_has_its_code() {
     for (kind, code) in [
         (DiskFull, "452"),
         (QuotaExceeded, "552"),
+        (TooLarge, "552"),
         (Superseded, "451"),
         (AlreadyExists, "553"),
         (Failed, "451"),
@@ -316,4 +318,263 @@ fn mlst_tells_perm_by_the_directory_above() {
         let said = bench.event(Event::StorageAnswered(RequestId(3), Ok(done)));
         assert!(said.contains(perm) && said.contains(" /a\r\n"), "{said}");
     }
+}
+
+/// Logged in, and a digest is being computed.
+fn hashing() -> Bench {
+    let mut bench = Bench::logged_in();
+    assert_eq!(bench.line("HASH f"), "");
+    assert!(matches!(bench.out.list[..], [Action::Storage { what: StorageRequest::Hash { .. }, .. }]));
+    bench
+}
+
+#[test]
+fn a_long_job_may_take_its_time_while_it_goes_on() {
+    let mut bench = hashing();
+    for _ in 0..10 {
+        assert_eq!(bench.later(50 * SECOND), "");
+        assert_eq!(bench.event(Event::StorageBusy(RequestId(3))), "");
+    }
+    let done = StorageDone::Hashed { digest: vec![0xab, 0x01], from: 2, to: 9 };
+    assert_eq!(bench.event(Event::StorageAnswered(RequestId(3), Ok(done))), "213 SHA-256 2-9 ab01 f\r\n");
+}
+
+#[test]
+fn a_long_job_that_says_nothing_is_given_up() {
+    let mut bench = hashing();
+    // A stale sign of life does not count.
+    assert_eq!(bench.event(Event::StorageBusy(RequestId(2))), "");
+    assert_eq!(bench.later(59 * SECOND), "");
+    assert!(bench.later(SECOND).starts_with("451 "));
+    assert!(matches!(bench.out.list[..], [Action::CancelStorage]));
+}
+
+#[test]
+fn a_sign_of_life_of_a_short_request_changes_nothing() {
+    let mut bench = Bench::logged_in();
+    bench.line("MKD d");
+    assert_eq!(bench.later(59 * SECOND), "");
+    assert_eq!(bench.event(Event::StorageBusy(RequestId(3))), "");
+    assert!(bench.later(SECOND).starts_with("451 "));
+}
+
+#[test]
+fn abor_gives_a_long_job_up() {
+    let mut bench = hashing();
+    assert_eq!(bench.line("NOOP"), "");
+    let said = bench.line("ABOR");
+    assert!(matches!(bench.out.list[..], [Action::CancelStorage]), "{:?}", bench.out.list);
+    assert_eq!(said, "450 Cancelled.\r\n200 OK.\r\n226 Abort successful.\r\n");
+    let late = StorageDone::Hashed { digest: vec![1], from: 0, to: 1 };
+    assert_eq!(bench.event(Event::StorageAnswered(RequestId(3), Ok(late))), "");
+}
+
+#[test]
+fn a_client_that_leaves_ends_its_long_job() {
+    let mut bench = hashing();
+    assert_eq!(bench.event(Event::PeerClosed), "450 Cancelled.\r\n");
+    assert!(matches!(bench.out.list[..], [Action::CancelStorage, Action::Close(CloseReason::PeerClosed)]));
+}
+
+#[test]
+fn a_client_that_said_quit_still_gets_its_digest() {
+    let mut bench = hashing();
+    assert_eq!(bench.line("QUIT"), "");
+    assert_eq!(bench.event(Event::PeerClosed), "");
+    let done = StorageDone::Hashed { digest: vec![1], from: 0, to: 1 };
+    let said = bench.event(Event::StorageAnswered(RequestId(3), Ok(done)));
+    assert_eq!(said, "213 SHA-256 0-1 01 f\r\n221 Goodbye.\r\n");
+}
+
+#[test]
+fn the_time_is_asked_for_and_a_stale_one_dropped() {
+    let mut bench = Bench::logged_in();
+    assert_eq!(bench.line("SITE TIME"), "");
+    let Some(Action::AskWallTime { request }) = bench.out.list.pop() else {
+        std::panic!("{:?}", bench.out.list)
+    };
+    let time = Timestamp { secs: 1_577_836_800, nanos: 5 };
+    assert_eq!(bench.event(Event::WallTimeTold(RequestId(request.0 + 1), time)), "");
+    assert_eq!(bench.event(Event::WallTimeTold(request, time)), "200 The time is 20200101000000 UTC.\r\n");
+    assert_eq!(bench.event(Event::WallTimeTold(request, time)), "");
+    bench.line("MKD d");
+    let asked = RequestId(request.0 + 1);
+    assert_eq!(bench.event(Event::WallTimeTold(asked, time)), "", "an answer to something else");
+    assert!(bench.event(Event::StorageAnswered(asked, Ok(StorageDone::Done))).starts_with("257 "));
+}
+
+#[test]
+fn a_download_window_never_reaches_past_the_file() {
+    for (window, size, offset, end, said) in [
+        ("RANG 2 5", 10, 2, 6, "(4 bytes)"),
+        ("RANG 2 50", 10, 2, 10, "(8 bytes)"),
+        ("RANG 10 50", 10, 10, 10, "(0 bytes)"),
+        ("REST 4", 10, 4, 10, "(6 bytes)"),
+        // It shrank between the check and the opening.
+        ("REST 4", 3, 4, 4, "(0 bytes)"),
+    ] {
+        let mut bench = Bench::logged_in();
+        bench.line("TYPE I");
+        bench.line("EPSV");
+        let passive = PassiveEnd { address: Ipv4Addr::LOCALHOST.into(), port: 50_000 };
+        bench.event(Event::PassiveOpened(RequestId(3), Ok(passive)));
+        bench.line(window);
+        bench.line("RETR f");
+        let reply = bench.event(Event::StorageAnswered(RequestId(4), Ok(StorageDone::Download { size })));
+        assert!(reply.contains(said), "{window}: {reply}");
+        let Some(Action::BeginTransfer(plan)) = bench.out.list.pop() else {
+            std::panic!("{:?}", bench.out.list)
+        };
+        assert_eq!(plan.job, Job::Download { offset, size: end });
+    }
+}
+
+#[test]
+fn an_upload_ends_where_the_range_or_the_largest_size_says() {
+    let timeouts = Timeouts { login: SECOND, idle: 300 * SECOND, data_open: SECOND, data_stall: SECOND };
+    for (largest, window, expected) in [
+        (None, "RANG 2 5", Some(6)),
+        (Some(4), "REST 0", Some(4)),
+        (Some(4), "RANG 2 5", Some(4)),
+        (Some(9), "RANG 2 5", Some(6)),
+        (None, "REST 3", None),
+    ] {
+        let mut bench = Bench::logged_in();
+        let settings = Settings { file_bytes_max: largest, ..Settings::new("hello".to_string(), timeouts) };
+        bench.session.settings = Arc::new(settings);
+        bench.line("TYPE I");
+        bench.line("EPSV");
+        let passive = PassiveEnd { address: Ipv4Addr::LOCALHOST.into(), port: 50_000 };
+        bench.event(Event::PassiveOpened(RequestId(3), Ok(passive)));
+        bench.line(window);
+        bench.line("STOR f");
+        let path = VirtualPath::root();
+        bench.event(Event::StorageAnswered(RequestId(4), Ok(StorageDone::Upload { path })));
+        let Some(Action::BeginTransfer(plan)) = bench.out.list.pop() else {
+            std::panic!("{:?}", bench.out.list)
+        };
+        assert_eq!(plan.job, Job::Upload { end_max: expected }, "{largest:?} {window}");
+    }
+}
+
+#[test]
+fn a_search_for_a_pattern_is_a_long_job() {
+    let mut bench = Bench::logged_in();
+    bench.line("EPSV");
+    let passive = PassiveEnd { address: Ipv4Addr::LOCALHOST.into(), port: 50_000 };
+    bench.event(Event::PassiveOpened(RequestId(3), Ok(passive)));
+    bench.line("NLST *.txt");
+    for _ in 0..3 {
+        assert_eq!(bench.later(50 * SECOND), "");
+        assert_eq!(bench.event(Event::StorageBusy(RequestId(4))), "");
+    }
+    assert_eq!(bench.line("ABOR"), "450 Cancelled.\r\n226 Abort successful.\r\n");
+    assert!(
+        matches!(bench.out.list[..], [Action::ClosePassive, Action::CancelStorage]),
+        "{:?}",
+        bench.out.list
+    );
+    // A listing of one directory is short.
+    bench.line("EPSV");
+    bench.event(Event::PassiveOpened(RequestId(5), Ok(passive)));
+    bench.line("NLST d");
+    assert_eq!(bench.line("ABOR"), "");
+    assert!(bench.later(60 * SECOND).starts_with("451 "));
+}
+
+#[test]
+fn abor_gives_up_the_jobs_that_wait_before_it_too() {
+    let mut bench = hashing();
+    assert_eq!(bench.line("HASH g"), "");
+    assert_eq!(bench.line("PWD"), "");
+    let said = bench.line("ABOR");
+    let expected = "450 Cancelled.\r\n450 Cancelled.\r\n257 \"/\" is the current directory.\r\n226 Abort successful.\r\n";
+    assert_eq!(said, expected);
+    assert!(matches!(bench.out.list[..], [Action::CancelStorage]), "{:?}", bench.out.list);
+}
+
+#[test]
+fn jobs_of_a_client_that_is_gone_do_not_begin() {
+    let mut bench = hashing();
+    for _ in 0..3 {
+        assert_eq!(bench.line("XMD5 g"), "");
+    }
+    let said = bench.event(Event::PeerClosed);
+    assert_eq!(said, "450 Cancelled.\r\n".repeat(4));
+    assert!(matches!(bench.out.list[..], [Action::CancelStorage, Action::Close(CloseReason::PeerClosed)]));
+}
+
+#[test]
+fn names_only_of_one_file_is_usable_as_an_argument() {
+    for (argument, prefix) in [("f", ""), ("d/f", "d/"), ("f/", ""), ("d/f//", "d/"), ("/f", "/")] {
+        assert_eq!(transfer::prefix_of(argument.as_bytes().to_vec(), true), prefix.as_bytes(), "{argument}");
+    }
+    for (argument, prefix) in [("", ""), ("d", "d/"), ("d/", "d/"), ("/", "/")] {
+        assert_eq!(transfer::prefix_of(argument.as_bytes().to_vec(), false), prefix.as_bytes(), "{argument}");
+    }
+}
+
+#[test]
+fn a_job_that_fails_otherwise_is_not_tried_with_a_shorter_name() {
+    let mut bench = Bench::logged_in();
+    bench.line("XCRC f 5");
+    let said = bench.event(Event::StorageAnswered(RequestId(3), Err(StorageErrorKind::PermissionDenied)));
+    assert!(said.starts_with("550 ") && bench.out.list.is_empty(), "{said} {:?}", bench.out.list);
+    bench.line("XCRC f 5");
+    let said = bench.event(Event::StorageAnswered(RequestId(4), Err(StorageErrorKind::NotFound)));
+    assert_eq!(said, "");
+    assert!(matches!(bench.out.list[..], [Action::Storage { what: StorageRequest::Hash { .. }, .. }]));
+}
+
+#[test]
+fn files_are_joined_up_to_a_bound() {
+    for (parts, fits) in [(64, true), (65, false)] {
+        let mut bench = Bench::logged_in();
+        let timeouts = bench.session.settings.timeouts;
+        let settings = Settings { extras: Extras::ALL, ..Settings::new("hello".to_string(), timeouts) };
+        bench.session.settings = Arc::new(settings);
+        let said = bench.line(&std::format!("COMB t{}", " p".repeat(parts)));
+        assert_eq!(said.is_empty(), fits, "{parts}: {said}");
+    }
+}
+
+#[test]
+fn what_overtakes_is_looked_for_during_a_transfer_only() {
+    let mut bench = Bench::logged_in();
+    assert!(!bench.session.wants_urgent());
+    bench.line("MKD d");
+    assert!(!bench.session.wants_urgent());
+    assert!(Bench::uploading().session.wants_urgent());
+}
+
+/// Logged in, and an upload is being opened.
+fn opening() -> Bench {
+    let mut bench = Bench::logged_in();
+    bench.line("EPSV");
+    let end = PassiveEnd { address: Ipv4Addr::LOCALHOST.into(), port: 50_000 };
+    bench.event(Event::PassiveOpened(RequestId(3), Ok(end)));
+    bench.line("STOR a");
+    bench
+}
+
+#[test]
+fn who_leaves_while_a_transfer_is_opened_has_it_cut_unless_he_said_quit() {
+    for (quits, cut) in [(false, true), (true, false)] {
+        let mut bench = opening();
+        if quits {
+            bench.line("QUIT");
+        }
+        assert_eq!(bench.session.has_quit(), quits);
+        bench.event(Event::PeerClosed);
+        let path = VirtualPath::resolve(&VirtualPath::root(), b"a").unwrap();
+        bench.event(Event::StorageAnswered(RequestId(4), Ok(StorageDone::Upload { path })));
+        let aborts = bench.out.list.iter().any(|action| matches!(action, Action::AbortTransfer));
+        assert_eq!(aborts, cut, "{:?}", bench.out.list);
+    }
+}
+
+#[test]
+fn passwords_are_never_printed() {
+    let secret = Secret::new(b"hunter2".to_vec());
+    assert_eq!(std::format!("{secret:?}"), "Secret(..)");
 }

@@ -1,214 +1,185 @@
 //! One path for every transfer: a data target, storage opens, 150, the data moves, one final reply.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
 
 use tidegate_types::{
     Cause, Cut, Moment, Refusal, Rights, StorageErrorKind, UploadStart, UploadStyle, VirtualPath,
-    normalize_address,
 };
 
 use super::files::{For, reason_of};
-use super::phase::{CutReason, Direction, Opening, OpeningWhat, Pending, Phase, Transfer};
+use super::glob::{Globbed, has_wildcard, read_glob};
+use super::phase::{CutReason, Direction, Opening, OpeningWhat, Pending, Phase, Transfer, Window};
 use super::timers::Deadline;
 use super::{
-    ANSWER_TIMEOUT, Action, Actions, CloseReason, DataRoute, Job, LEASE_TIMEOUT, PassiveEnd, PassiveError,
-    Progress, RequestId, ServerSession, StorageDone, StorageRequest, TransferEnd, TransferPlan,
+    ANSWER_TIMEOUT, Action, Actions, CloseReason, Job, Progress, ServerSession, StorageDone, StorageRequest,
+    TransferEnd, TransferPlan,
 };
-use crate::address::{EpsvArg, format_epsv, format_pasv};
 use crate::command::{ListArgs, TypeCode};
 use crate::listing::{ListFormat, ListPlan};
 use crate::number::Digits;
 use crate::reply::{self, Reason};
 
-/// The lowest port that active mode connects to (RFC 2577 §3).
-const ACTIVE_PORT_MIN: u16 = 1024;
-
-// Where the data goes.
-impl ServerSession {
-    pub(super) fn pasv(&mut self, now: Moment, out: &mut Actions) {
-        if self.parameters.only_epsv {
-            return reply::write(&mut out.wire, Reason::EpsvAllForbids);
-        }
-        if self.peer.is_ipv6() {
-            return reply::write(&mut out.wire, Reason::PassiveNeedsEpsv);
-        }
-        self.open_passive(false, now, out);
-    }
-
-    pub(super) fn epsv(&mut self, argument: EpsvArg, now: Moment, out: &mut Actions) {
-        match argument {
-            EpsvArg::All => {
-                self.parameters.only_epsv = true;
-                self.close_route(out);
-                reply::write(&mut out.wire, Reason::EpsvAll);
-            }
-            EpsvArg::Family(family) if family != self.family() => self.wrong_family(out),
-            EpsvArg::Any | EpsvArg::Family(_) => self.open_passive(true, now, out),
-        }
-    }
-
-    fn open_passive(&mut self, extended: bool, now: Moment, out: &mut Actions) {
-        self.close_route(out);
-        let request = self.begin_asking(Pending::Passive { extended }, now);
-        out.push(Action::OpenPassive { request, tells_address: !extended });
-    }
-
-    pub(super) fn passive_opened(
-        &mut self,
-        request: RequestId,
-        answer: Result<PassiveEnd, PassiveError>,
-        now: Moment,
-        out: &mut Actions,
-    ) {
-        // An answer to something else must not end that: its client would wait for ever.
-        if !matches!(self.phase, Phase::Asking { pending: Pending::Passive { .. }, .. }) {
-            return;
-        }
-        let Some(Pending::Passive { extended }) = self.end_asking(request, now) else { return };
-        match (answer, extended) {
-            (Ok(PassiveEnd { port, .. }), true) => {
-                let port = format_epsv(port);
-                reply::write_with(&mut out.wire, Reason::PassiveExtended, &[port.as_bytes()]);
-            }
-            (Ok(PassiveEnd { address: IpAddr::V4(address), port }), false) => {
-                let address = format_pasv(address, port);
-                reply::write_with(&mut out.wire, Reason::PassiveOpened, &[address.as_bytes()]);
-            }
-            (Ok(_), false) => {
-                out.push(Action::ClosePassive);
-                return reply::write(&mut out.wire, Reason::PassiveNeedsEpsv);
-            }
-            (Err(PassiveError::NoFreePort), _) => return reply::write(&mut out.wire, Reason::DataPortsFull),
-            (Err(PassiveError::Failed), _) => return reply::write(&mut out.wire, Reason::DataCannotOpen),
-        }
-        self.parameters.route = Some(DataRoute::Passive);
-        self.timers.arm(Deadline::Lease, now + LEASE_TIMEOUT);
-    }
-
-    /// PORT and EPRT: only to the client's own address and an unprivileged port (PROTOCOL A1). The old target was
-    /// forgotten before the argument was read.
-    pub(super) fn active(&mut self, to: SocketAddr, out: &mut Actions) {
-        if self.parameters.only_epsv {
-            return reply::write(&mut out.wire, Reason::EpsvAllForbids);
-        }
-        let address = normalize_address(to.ip());
-        if address.is_ipv4() != self.peer.is_ipv4() {
-            return self.wrong_family(out);
-        }
-        if address != self.peer || to.port() < ACTIVE_PORT_MIN {
-            return reply::write(&mut out.wire, Reason::PortForbidden);
-        }
-        self.parameters.route = Some(DataRoute::Active(SocketAddr::new(address, to.port())));
-        reply::write(&mut out.wire, Reason::PortAccepted);
-    }
-
-    pub(super) fn wrong_family(&self, out: &mut Actions) {
-        let offered: &[u8] = if self.family() == 1 { b"1" } else { b"2" };
-        reply::write_with(&mut out.wire, Reason::ProtocolNotSupported, &[offered]);
-    }
-
-    /// Returns the peer's address family as EPRT and EPSV number it (RFC 2428 §2).
-    const fn family(&self) -> u8 {
-        if self.peer.is_ipv4() { 1 } else { 2 }
-    }
-
-    /// Forgets where the data goes, and frees the port.
-    pub(super) fn close_route(&mut self, out: &mut Actions) {
-        self.timers.disarm(Deadline::Lease);
-        if self.parameters.route.take() == Some(DataRoute::Passive) {
-            out.push(Action::ClosePassive);
-        }
-    }
-}
-
 // The commands.
 impl ServerSession {
     /// REST (RFC 3659 §5.3): holds until the next transfer command, whatever comes of that.
     pub(super) fn rest(&mut self, offset: u64, out: &mut Actions) {
-        if offset > 0 && self.parameters.type_code == TypeCode::Ascii {
-            return reply::write(&mut out.wire, Reason::RestartNeedsBinary);
+        if offset > 0
+            && let Some(reason) = self.window_forbidden()
+        {
+            return reply::write(&mut out.wire, reason);
         }
-        self.parameters.restart = offset;
+        self.parameters.window.start = offset;
         reply::write_with(&mut out.wire, Reason::RestartAt, &[Digits::decimal(offset).as_bytes()]);
     }
 
-    pub(super) fn retr(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
-        let offset = core::mem::take(&mut self.parameters.restart);
-        let Some(path) = self.resolve(argument, For::Looking, out) else { return };
-        if self.is_ascii() && offset > 0 {
-            return reply::write(&mut out.wire, Reason::RestartNeedsBinary);
+    /// RANG (draft-bryan-ftp-range): shares its state with REST, the last one wins.
+    pub(super) fn rang(&mut self, range: Option<(u64, u64)>, out: &mut Actions) {
+        let Some((start, end)) = range else { return reply::write(&mut out.wire, Reason::RangeReset) };
+        if let Some(reason) = self.window_forbidden() {
+            return reply::write(&mut out.wire, reason);
         }
-        let what = StorageRequest::OpenDownload { path, offset };
-        self.open(what, OpeningWhat::Download { offset }, now, out);
+        self.parameters.window = Window { start, end: Some(end) };
+        let (first, last) = (Digits::decimal(start), Digits::decimal(end - 1));
+        reply::write_with(&mut out.wire, Reason::RangeSet, &[first.as_bytes(), last.as_bytes()]);
+    }
+
+    /// Returns why a part of a file cannot be asked for now: positions are those of the bytes on disk.
+    const fn window_forbidden(&self) -> Option<Reason> {
+        if self.is_ascii() {
+            Some(Reason::RestartNeedsBinary)
+        } else if self.parameters.deflate.is_some() {
+            Some(Reason::RestartNeedsStream)
+        } else {
+            None
+        }
+    }
+
+    /// Takes what REST or RANG asked for; when it cannot be served the reply is said and `None` returned.
+    fn take_window(&mut self, out: &mut Actions) -> Option<Window> {
+        let window = core::mem::take(&mut self.parameters.window);
+        if window != Window::default()
+            && let Some(reason) = self.window_forbidden()
+        {
+            reply::write(&mut out.wire, reason);
+            return None;
+        }
+        Some(window)
+    }
+
+    /// As [`take_window`](Self::take_window), for commands that know no offset.
+    fn refuses_window(&mut self, out: &mut Actions) -> bool {
+        let is_set = core::mem::take(&mut self.parameters.window) != Window::default();
+        if is_set {
+            reply::write(&mut out.wire, Reason::RestartNotHere);
+        }
+        is_set
+    }
+
+    pub(super) fn retr(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
+        let Some(window) = self.take_window(out) else { return };
+        let Some(path) = self.resolve(argument, For::Looking, out) else { return };
+        let what = StorageRequest::OpenDownload { path, offset: window.start };
+        self.open(what, OpeningWhat::Download(window), now, out);
     }
 
     pub(super) fn stor(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
-        let start = match core::mem::take(&mut self.parameters.restart) {
-            0 => UploadStart::Replace,
-            _ if self.is_ascii() => return reply::write(&mut out.wire, Reason::RestartNeedsBinary),
-            offset => UploadStart::At(offset),
+        let Some(window) = self.take_window(out) else { return };
+        let start = match window {
+            Window { start: 0, end: None } => UploadStart::Replace,
+            Window { start, .. } => UploadStart::At(start),
         };
-        self.upload(argument, start, now, out);
+        self.upload(argument, start, window.end, (now, out));
     }
 
     pub(super) fn stou(&mut self, argument: Option<&[u8]>, now: Moment, out: &mut Actions) {
-        if core::mem::take(&mut self.parameters.restart) > 0 {
-            return reply::write(&mut out.wire, Reason::RestartNotHere);
+        if !self.refuses_window(out) {
+            self.upload(argument.unwrap_or(b"upload"), UploadStart::Unique, None, (now, out));
         }
-        self.upload(argument.unwrap_or(b"upload"), UploadStart::Unique, now, out);
     }
 
     pub(super) fn appe(&mut self, argument: &[u8], now: Moment, out: &mut Actions) {
-        if core::mem::take(&mut self.parameters.restart) > 0 {
-            return reply::write(&mut out.wire, Reason::RestartNotHere);
+        if !self.refuses_window(out) {
+            self.upload(argument, UploadStart::Append, None, (now, out));
         }
-        self.upload(argument, UploadStart::Append, now, out);
     }
 
-    fn upload(&mut self, argument: &[u8], start: UploadStart, now: Moment, out: &mut Actions) {
+    fn upload(
+        &mut self,
+        argument: &[u8],
+        start: UploadStart,
+        end: Option<u64>,
+        (now, out): (Moment, &mut Actions),
+    ) {
         let Some(path) = self.resolve(argument, For::Creating, out) else { return };
         let style = self.profile.as_ref().map_or(UploadStyle::Atomic, |profile| profile.upload);
+        let largest = self.settings.file_bytes_max;
+        if let (UploadStart::At(offset), Some(largest)) = (start, largest)
+            && offset > largest
+        {
+            return reply::write(&mut out.wire, Reason::FileTooLarge);
+        }
         let what = StorageRequest::OpenUpload {
             path,
             start,
             style,
             may_overwrite: self.may(Rights::OVERWRITE),
             may_append: self.may(Rights::APPEND),
+            umask: self.parameters.umask,
         };
-        self.open(what, OpeningWhat::Upload { unique: start == UploadStart::Unique }, now, out);
+        let end_max = end.into_iter().chain(largest).min();
+        let unique = start == UploadStart::Unique;
+        self.open(what, OpeningWhat::Upload { unique, end_max }, now, out);
     }
 
     pub(super) fn list(&mut self, args: ListArgs<'_>, now: Moment, out: &mut Actions) {
-        self.open_listing(OpeningWhat::list(ListFormat::Long, args), args.path, true, (now, out));
+        self.open_listing(ListFormat::Long, args, true, (now, out));
     }
 
     pub(super) fn nlst(&mut self, args: ListArgs<'_>, now: Moment, out: &mut Actions) {
-        self.open_listing(OpeningWhat::list(ListFormat::Names, args), args.path, true, (now, out));
+        self.open_listing(ListFormat::Names, args, true, (now, out));
     }
 
-    /// MLSD takes directories only and knows no options (RFC 3659 §7.2).
+    /// MLSD takes directories only and knows no options and no patterns (RFC 3659 §7.2).
     pub(super) fn mlsd(&mut self, path: Option<&[u8]>, now: Moment, out: &mut Actions) {
         let format = ListFormat::Facts(self.parameters.facts);
-        let args = ListArgs { hidden: true, dots: false, path };
-        self.open_listing(OpeningWhat::list(format, args), path, false, (now, out));
+        let args = ListArgs { hidden: true, path, ..ListArgs::default() };
+        self.open_listing(format, args, false, (now, out));
     }
 
     fn open_listing(
         &mut self,
-        what: OpeningWhat,
-        path: Option<&[u8]>,
+        verb_format: ListFormat,
+        args: ListArgs<'_>,
         or_file: bool,
         (now, out): (Moment, &mut Actions),
     ) {
-        self.parameters.restart = 0;
-        if let Some(path) = self.resolve(path.unwrap_or(b"."), For::Looking, out) {
-            self.open(StorageRequest::OpenListing { path, or_file }, what, now, out);
-        }
+        self.parameters.window = Window::default();
+        let argument = args.path.unwrap_or(b".");
+        let Some(path) = self.resolve(argument, For::Looking, out) else { return };
+        let globbed = if or_file { read_glob(&self.cwd, argument, args.hidden) } else { Globbed::Plain };
+        let (glob, typed) = match globbed {
+            Globbed::Plain => (None, None),
+            Globbed::Pattern { glob, typed } => (Some(glob), Some(typed)),
+            Globbed::TooWild => return reply::write(&mut out.wire, Reason::PatternTooWild),
+        };
+        let format = match args.long {
+            Some(true) => ListFormat::Long,
+            Some(false) => ListFormat::Names,
+            None => verb_format,
+        };
+        let what = OpeningWhat::List {
+            format,
+            hidden: args.hidden,
+            dots: args.dots,
+            recursive: args.recursive,
+            argument: args.path.unwrap_or_default().to_vec(),
+            typed,
+        };
+        self.open(StorageRequest::OpenListing { path, or_file, glob }, what, now, out);
     }
 
-    fn is_ascii(&self) -> bool {
-        self.parameters.type_code == TypeCode::Ascii
+    const fn is_ascii(&self) -> bool {
+        matches!(self.parameters.type_code, TypeCode::Ascii)
     }
 
     /// Takes the data target, captures what the transfer is, and asks storage to open it. 150 comes only then.
@@ -218,7 +189,8 @@ impl ServerSession {
         };
         self.timers.disarm(Deadline::Lease);
         let ascii = self.is_ascii() && !matches!(what, OpeningWhat::List { .. });
-        self.ask(request, Pending::Open(Opening { route, ascii, what }), now, out);
+        let deflate = self.parameters.deflate;
+        self.ask(request, Pending::Open(Opening { route, ascii, deflate, what }), now, out);
     }
 }
 
@@ -226,32 +198,45 @@ impl ServerSession {
 impl ServerSession {
     /// Storage opened it: say 150 and begin.
     pub(super) fn opened(&mut self, opening: Opening, done: StorageDone, now: Moment, out: &mut Actions) {
-        let Opening { route, ascii, what } = opening;
+        let Opening { route, ascii, deflate, what } = opening;
         let (job, direction) = match (what, done) {
-            (OpeningWhat::Download { offset }, StorageDone::Download { size }) => {
-                let bytes = Digits::decimal(size.saturating_sub(offset));
-                if ascii {
-                    reply::write(&mut out.wire, Reason::TransferStartAscii);
-                } else {
-                    reply::write_with(&mut out.wire, Reason::TransferStart, &[bytes.as_bytes()]);
-                }
-                (Job::Download { offset, size }, Direction::Download)
+            (OpeningWhat::Download(window), StorageDone::Download { size }) => {
+                let end = window.end.map_or(size, |end| end.min(size)).max(window.start);
+                say_download(end - window.start, (ascii, deflate.is_some()), out);
+                (Job::Download { offset: window.start, size: end }, Direction::Download)
             }
-            (OpeningWhat::Upload { unique }, StorageDone::Upload { path }) => {
+            (OpeningWhat::Upload { unique, end_max }, StorageDone::Upload { path }) => {
                 if unique {
                     reply::write_with(&mut out.wire, Reason::TransferStartUnique, &[self.short_name(&path)]);
                 } else {
                     reply::write(&mut out.wire, Reason::TransferStartUpload);
                 }
-                (Job::Upload, Direction::Upload)
+                (Job::Upload { end_max }, Direction::Upload)
             }
-            (OpeningWhat::List { format, hidden, dots, argument }, StorageDone::Listing { single }) => {
+            (
+                OpeningWhat::List { format, hidden, dots, recursive, argument, .. },
+                StorageDone::Listing { single },
+            ) => {
                 reply::write(&mut out.wire, Reason::TransferStartListing);
-                let rights = self.profile.as_ref().map_or(Rights::NONE, |profile| profile.rights);
-                let prefix =
-                    if format == ListFormat::Names { prefix_of(argument, single) } else { Vec::new() };
-                let plan =
-                    ListPlan { format, hidden: hidden || single, dots: dots && !single, prefix, rights };
+                let plan = ListPlan {
+                    prefix: if format == ListFormat::Names {
+                        prefix_of(argument, single)
+                    } else {
+                        Vec::new()
+                    },
+                    format,
+                    hidden: hidden || single,
+                    dots: dots && !single,
+                    recursive: recursive && !single,
+                    rights: self.rights(),
+                };
+                (Job::List(plan), Direction::Listing)
+            }
+            (OpeningWhat::List { format, typed, .. }, StorageDone::Matches) => {
+                reply::write(&mut out.wire, Reason::TransferStartListing);
+                let prefix = typed.filter(|_| format == ListFormat::Names).unwrap_or_default();
+                let rights = self.rights();
+                let plan = ListPlan { format, hidden: true, dots: false, prefix, recursive: false, rights };
                 (Job::List(plan), Direction::Listing)
             }
             _ => {
@@ -264,7 +249,7 @@ impl ServerSession {
         self.timers.disarm(Deadline::Idle);
         self.timers.arm(Deadline::DataOpen, now + self.settings.timeouts.data_open);
         self.phase = Phase::Transferring(Transfer::new(direction));
-        out.push(Action::BeginTransfer(TransferPlan { job, ascii, route }));
+        out.push(Action::BeginTransfer(TransferPlan { job, ascii, deflate, route }));
         if self.queue.mark_abors_hit() {
             self.cut(CutReason::Asked, now, out);
         } else if self.peer_closed && !self.queue.has_quit() {
@@ -278,6 +263,10 @@ impl ServerSession {
         let reason = match (&opening.what, kind) {
             (OpeningWhat::List { format: ListFormat::Facts(_), .. }, StorageErrorKind::NotADirectory) => {
                 Reason::NotADirectoryArgument
+            }
+            (OpeningWhat::List { format: ListFormat::Facts(_), .. }, _) => reason_of(kind, For::Looking),
+            (OpeningWhat::List { argument, .. }, StorageErrorKind::NotFound) if has_wildcard(argument) => {
+                Reason::NothingMatches
             }
             (OpeningWhat::Upload { .. }, _) => reason_of(kind, For::Creating),
             _ => reason_of(kind, For::Looking),
@@ -357,6 +346,7 @@ impl ServerSession {
                 reply::write(&mut out.wire, Reason::TransferStored);
             }
             TransferEnd::Completed { .. } => reply::write(&mut out.wire, Reason::TransferDone),
+            TransferEnd::Bounded { .. } => reply::write(&mut out.wire, Reason::ListingBounded),
             TransferEnd::NoConnection => reply::write(&mut out.wire, Reason::DataCannotOpen),
             TransferEnd::ConnectionLost(rest) => say_cut(&LOST, rest, out),
             TransferEnd::Aborted(rest) => match cut {
@@ -392,6 +382,17 @@ impl ServerSession {
     }
 }
 
+/// Says 150 for a download: the count of bytes only where it is the count on the wire.
+fn say_download(bytes: u64, (ascii, deflated): (bool, bool), out: &mut Actions) {
+    if deflated {
+        reply::write(&mut out.wire, Reason::TransferStartDeflate);
+    } else if ascii {
+        reply::write(&mut out.wire, Reason::TransferStartAscii);
+    } else {
+        reply::write_with(&mut out.wire, Reason::TransferStart, &[Digits::decimal(bytes).as_bytes()]);
+    }
+}
+
 /// What is said when a transfer is cut: without and with a partial upload that is kept.
 struct CutReasons {
     plain: Reason,
@@ -416,6 +417,7 @@ const fn reason_during(kind: StorageErrorKind) -> Reason {
     match kind {
         StorageErrorKind::DiskFull => Reason::DiskFull,
         StorageErrorKind::QuotaExceeded => Reason::QuotaExceeded,
+        StorageErrorKind::TooLarge => Reason::FileTooLarge,
         StorageErrorKind::Superseded => Reason::TakenOver,
         StorageErrorKind::AlreadyExists => Reason::NotReplaced,
         _ => Reason::InternalError,
@@ -424,8 +426,10 @@ const fn reason_during(kind: StorageErrorKind) -> Reason {
 
 /// Returns what NLST writes before each name, so that the line works as an argument (RFC 1123 §4.1.2.7): the directory
 /// as it was named, or for a single file what stood before its name.
-fn prefix_of(mut argument: Vec<u8>, single: bool) -> Vec<u8> {
+pub(super) fn prefix_of(mut argument: Vec<u8>, single: bool) -> Vec<u8> {
     if single {
+        let named = argument.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        argument.truncate(named);
         argument.truncate(argument.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1));
     } else if !argument.is_empty() && !argument.ends_with(b"/") {
         argument.push(b'/');
