@@ -1,6 +1,6 @@
 use std::fmt;
 
-use tidegate_types::{Profile, Rights, UploadStyle};
+use tidegate_types::{Creation, Profile, Rights, UploadStyle};
 
 /// One account as configured.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Account {
     pub max_connections: Option<u32>,
     /// How its uploads are written.
     pub upload: UploadStyle,
+    /// What it creates looks like.
+    pub creation: Creation,
 }
 
 impl fmt::Debug for Account {
@@ -28,6 +30,7 @@ impl fmt::Debug for Account {
             .field("rights", &self.rights)
             .field("max_connections", &self.max_connections)
             .field("upload", &self.upload)
+            .field("creation", &self.creation)
             .finish_non_exhaustive()
     }
 }
@@ -50,6 +53,8 @@ pub struct Login {
     pub profile: Profile,
     /// The folder that is its root.
     pub home: String,
+    /// What it creates looks like.
+    pub creation: Creation,
 }
 
 /// Why a login failed. For the log only: a client is told the same text for all of them, so that it does not learn which

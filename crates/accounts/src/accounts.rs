@@ -3,7 +3,7 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tidegate_types::{AccountName, Profile, UploadStyle};
+use tidegate_types::{AccountName, Creation, Profile, UploadStyle};
 
 use crate::password::{Cost, StoredPassword};
 use crate::{Account, Anonymous, Denied, HashError, Login, MEMORY_KIB_MAX, PASSES_MAX, PASSWORD_BYTES_MAX};
@@ -174,14 +174,14 @@ impl fmt::Debug for Accounts {
 
 impl Known {
     fn read(account: Account) -> Result<Self, AccountsError> {
-        let Account { name, password_hash, home, rights, max_connections, upload } = account;
+        let Account { name, password_hash, home, rights, max_connections, upload, creation } = account;
         let password = match StoredPassword::parse(&password_hash) {
             Ok(password) => password,
             Err(mistake) => return Err(AccountsError::BadHash { name, mistake }),
         };
         let profile =
             Profile { account: Some(AccountName(name)), rights, upload, connections_max: max_connections };
-        Ok(Self { password, login: Login { profile, home } })
+        Ok(Self { password, login: Login { profile, home, creation } })
     }
 }
 
@@ -189,7 +189,8 @@ impl From<Anonymous> for Login {
     fn from(anonymous: Anonymous) -> Self {
         let Anonymous { home, rights, max_connections } = anonymous;
         let upload = UploadStyle::default();
-        Self { profile: Profile { account: None, rights, upload, connections_max: max_connections }, home }
+        let profile = Profile { account: None, rights, upload, connections_max: max_connections };
+        Self { profile, home, creation: Creation::default() }
     }
 }
 

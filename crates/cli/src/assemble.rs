@@ -27,10 +27,15 @@ pub fn assemble(plan: &ServePlan) -> anyhow::Result<(ServerConfig, Arc<dyn Backe
             connections_per_address: plan.connections_per_address,
         },
         accounts: accounts(plan)?,
+        extras: plan.files.extra_commands.0,
+        mode_z: plan.files.mode_z,
+        file_bytes_max: plan.files.bytes_max,
+        umask: plan.umask,
     };
     let options = Options {
         durability: durability(plan.durability),
-        keep_partial: plan.keep_partial,
+        keep_partial: plan.files.keep_partial,
+        deny: plan.files.deny_names.shared(),
         ..Options::default()
     };
     let backend = LocalBackend::new(options).context("cannot serve files of this machine")?;
@@ -43,11 +48,20 @@ fn listener(planned: &PlannedListener) -> ListenerConfig {
         passive_ports: planned
             .passive_ports
             .map_or(PortChoice::Free, |range| PortChoice::Range(range.low..=range.high)),
-        passive_address: match &planned.passive_address {
-            config::PassiveAddress::Auto => PassiveAddress::auto(),
-            config::PassiveAddress::Fixed(address) => PassiveAddress::fixed((*address).into()),
-            config::PassiveAddress::Host(name) => PassiveAddress::host(name.clone()),
-        },
+        passive_address: planned
+            .passive_address_for
+            .iter()
+            .fold(passive_address(&planned.passive_address), |address, (network, other)| {
+                address.except_from(network.0, passive_address(other))
+            }),
+    }
+}
+
+fn passive_address(planned: &config::PassiveAddress) -> PassiveAddress {
+    match planned {
+        config::PassiveAddress::Auto => PassiveAddress::auto(),
+        config::PassiveAddress::Fixed(address) => PassiveAddress::fixed((*address).into()),
+        config::PassiveAddress::Host(name) => PassiveAddress::host(name.clone()),
     }
 }
 
@@ -61,6 +75,7 @@ fn accounts(plan: &ServePlan) -> anyhow::Result<Accounts> {
             rights: planned.rights,
             max_connections: planned.max_connections,
             upload: planned.upload,
+            creation: planned.creation,
         });
     }
     let anonymous = match &plan.anonymous {

@@ -26,8 +26,14 @@ pub fn run(args: &CheckConfigArgs, world: &dyn World) -> Exit {
         }
     };
     let kind_of = |path: &std::path::Path| world.kind_of(path);
-    let facts =
-        Facts { descriptor_limit: world.descriptor_limit(), is_strict: true, root: None, kind_of: &kind_of };
+    let facts = Facts {
+        descriptor_limit: world.descriptor_limit(),
+        is_strict: true,
+        root: None,
+        kind_of: &kind_of,
+        umask: world.umask(),
+        users: world,
+    };
     let result = Config::load(&source, &facts);
     match (&result, args.json) {
         (_, true) => console::say(&format!("{:#}\n", as_json(&source, &result))),

@@ -2,25 +2,31 @@
 
 mod check;
 mod duration;
+mod ownership;
 mod problem;
 mod reader;
 mod secret;
+mod size;
 mod source;
 mod value;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tidegate_types::{Rights, UploadStyle};
+use tidegate_types::{Creation, Rights, UploadStyle};
 use toml::de::DeTable;
 
 pub use check::{DESCRIPTORS_KEPT, DESCRIPTORS_PER_CONNECTION, Facts, PathKind, connections_for};
 pub use duration::show as show_duration;
+pub use ownership::Users;
 pub use problem::{Drawing, Problem, Problems};
 pub use reader::{Effective, Origin, Setting};
 pub use secret::Secret;
 pub use source::{Source, SourceError};
-pub use value::{Durability, ListenAddress, ListenerTls, LogFormat, PassiveAddress, PortRange, Value};
+pub use value::{
+    Durability, ExtraCommands, ListenAddress, ListenerTls, LogFormat, Mode, Network, Owner, PassiveAddress,
+    Patterns, PortRange, SizeLimit, Value, Who,
+};
 
 use reader::{Reader, Section};
 
@@ -45,8 +51,8 @@ pub struct Config {
     pub connections: Option<Setting<u32>>,
     /// Most connections of one address; `None`: no such limit.
     pub connections_per_address: Option<Setting<u32>>,
-    /// Whether cut uploads of new files are kept.
-    pub keep_partial: bool,
+    /// How files are kept and what is offered.
+    pub files: Files,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How log lines are written.
@@ -68,6 +74,19 @@ pub struct Listener {
     pub passive_ports: Option<Setting<PortRange>>,
     /// The address a PASV reply tells.
     pub passive_address: PassiveAddress,
+    /// Other addresses for clients from some networks.
+    pub passive_address_for: Vec<PassiveException>,
+}
+
+/// One `[[listener.passive_address_for]]`.
+#[derive(Clone, Debug)]
+pub struct PassiveException {
+    /// Its name for people, such as `listener[1].passive_address_for[2]`.
+    pub label: String,
+    /// Where the clients come from.
+    pub from: Setting<Network>,
+    /// The address a PASV reply tells them.
+    pub address: PassiveAddress,
 }
 
 /// One `[[account]]`.
@@ -87,6 +106,14 @@ pub struct Account {
     pub max_connections: Option<Setting<u32>>,
     /// How its files are replaced.
     pub upload: UploadStyle,
+    /// Who owns what it creates; `None`: the service.
+    pub owner: Option<Setting<Owner>>,
+    /// The mode of files it creates; `None`: what the umask leaves.
+    pub file_mode: Option<Setting<Mode>>,
+    /// The mode of folders it creates; `None`: what the umask leaves.
+    pub dir_mode: Option<Setting<Mode>>,
+    /// The three above, with names looked up.
+    pub creation: Creation,
 }
 
 /// `[anonymous]`.
@@ -102,6 +129,21 @@ pub struct Anonymous {
     pub rights: Rights,
     /// Most connections at a time; `None`: no such limit.
     pub max_connections: Option<Setting<u32>>,
+}
+
+/// `[files]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Whether cut uploads of new files are kept.
+    pub keep_partial: bool,
+    /// Names that are hidden and refused.
+    pub deny_names: Patterns,
+    /// The largest size of a file, in bytes; `None`: no such limit.
+    pub bytes_max: Option<u64>,
+    /// Whether MODE Z is offered.
+    pub mode_z: bool,
+    /// Commands that are on beside the usual ones.
+    pub extra_commands: ExtraCommands,
 }
 
 /// `[timeouts]`.
@@ -146,6 +188,7 @@ impl Config {
         let mut reader = Reader::new(source, parsed.get_ref());
         let mut config = read(&mut reader);
         let mut list = std::mem::take(&mut reader.problems);
+        list.extend(ownership::resolve(&mut config, facts));
         let contradictions = check::contradictions(&config, facts, &list);
         list.extend(contradictions);
         list.sort_by_key(|problem| problem.at.as_ref().map_or(usize::MAX, |at| at.start));
@@ -178,7 +221,6 @@ fn read(reader: &mut Reader<'_>) -> Config {
     let accounts = read_accounts(reader, root.as_ref());
     let anonymous = read_anonymous(reader, root.as_ref());
     let limits = reader.section("limits");
-    let files = reader.section("files");
     let log = reader.section("log");
     Config {
         root,
@@ -190,7 +232,7 @@ fn read(reader: &mut Reader<'_>) -> Config {
         anonymous,
         connections: reader.may(&limits, "connections"),
         connections_per_address: reader.may(&limits, "connections_per_address"),
-        keep_partial: reader.must(&files, "keep_partial").value,
+        files: read_files(reader),
         timeouts: read_timeouts(reader),
         log_format: reader.must(&log, "format").value,
         effective: std::mem::take(&mut reader.effective),
@@ -199,24 +241,49 @@ fn read(reader: &mut Reader<'_>) -> Config {
 
 fn read_listeners(reader: &mut Reader<'_>) -> (Vec<Listener>, bool) {
     // Listeners are numbered: no key of theirs is a name.
-    let mut sections = reader.sections("listener[]", "");
+    let mut sections = reader.top().sections("listener[]", "");
     let has_listeners = !sections.is_empty();
     if !has_listeners {
         sections.push(Reader::absent("listener[]", "listener[1]"));
     }
-    let listener = |section: &Section<'_>| Listener {
+    (sections.iter().map(|section| read_listener(reader, section)).collect(), has_listeners)
+}
+
+fn read_listener<'t>(reader: &mut Reader<'t>, section: &Section<'t>) -> Listener {
+    Listener {
         label: section.label.clone(),
         address: reader.must(section, "address"),
         tls: reader.must(section, "tls").value,
         passive_ports: reader.may(section, "passive_ports"),
         passive_address: reader.must(section, "passive_address").value,
+        passive_address_for: read_exceptions(reader, section),
+    }
+}
+
+fn read_exceptions<'t>(reader: &mut Reader<'t>, listener: &Section<'t>) -> Vec<PassiveException> {
+    let sections = listener.sections("listener[].passive_address_for[]", "");
+    let exception = |section: Section<'t>| PassiveException {
+        from: reader.must(&section, "from"),
+        address: reader.must(&section, "address").value,
+        label: section.label,
     };
-    (sections.iter().map(listener).collect(), has_listeners)
+    sections.into_iter().map(exception).collect()
+}
+
+fn read_files(reader: &mut Reader<'_>) -> Files {
+    let section = reader.section("files");
+    Files {
+        keep_partial: reader.must(&section, "keep_partial").value,
+        deny_names: reader.must(&section, "deny_names").value,
+        bytes_max: reader.must::<SizeLimit>(&section, "max_file_size").value.0,
+        mode_z: reader.must(&section, "mode_z").value,
+        extra_commands: reader.must(&section, "extra_commands").value,
+    }
 }
 
 fn read_accounts(reader: &mut Reader<'_>, root: Option<&Setting<PathBuf>>) -> Vec<Account> {
     let mut accounts = Vec::new();
-    for section in reader.sections("account[]", "name") {
+    for section in reader.top().sections("account[]", "name") {
         // What could not be read is reported, and an empty value stands in until the file is refused.
         let name: Option<Setting<String>> = reader.may(&section, "name");
         let name = name.unwrap_or(Setting { value: String::new(), at: section.at.clone() });
@@ -227,6 +294,10 @@ fn read_accounts(reader: &mut Reader<'_>, root: Option<&Setting<PathBuf>>) -> Ve
             rights: reader.must(&section, "rights").value,
             max_connections: reader.may(&section, "max_connections"),
             upload: reader.must(&section, "upload").value,
+            owner: reader.may(&section, "owner"),
+            file_mode: reader.may(&section, "file_mode"),
+            dir_mode: reader.may(&section, "dir_mode"),
+            creation: Creation::default(),
             label: section.label,
         });
     }

@@ -24,6 +24,20 @@ pub enum Kind {
         /// The shortest that makes sense, in seconds.
         least_secs: u64,
     },
+    /// A network in CIDR form, or an address.
+    Network,
+    /// `user`, `user:group` or `:group`, names or numbers.
+    Owner,
+    /// Three or four octal digits without set-id bits.
+    FileMode,
+    /// Three or four octal digits.
+    FolderMode,
+    /// A number of bytes, or a text such as `10GiB`.
+    Size,
+    /// A list of patterns for names.
+    Patterns,
+    /// A list of commands that are off unless they are named.
+    ExtraCommands,
     /// A whole number from 1 on.
     Count,
     /// `true` or `false`.
@@ -51,6 +65,15 @@ impl Kind {
                 "\"read-only\", \"all\", \"upload-only\" or a list such as [\"list\", \"read\"]".into()
             }
             Self::Duration { .. } => "a number with a unit, such as \"30s\", \"5m\" or \"1h30m\"".into(),
+            Self::Network => "a network, such as \"10.0.0.0/8\"".into(),
+            Self::Owner => {
+                "a user, a group or both, such as \"alice\", \":www-data\" or \"alice:www-data\"".into()
+            }
+            Self::FileMode => "three or four octal digits in quotes, such as \"0644\"".into(),
+            Self::FolderMode => "three or four octal digits in quotes, such as \"0755\" or \"2775\"".into(),
+            Self::Size => "a number of bytes, or a text such as \"10GiB\" or \"500MB\"".into(),
+            Self::Patterns => "a list of patterns for names, such as [\".ht*\", \"*.bak\"]".into(),
+            Self::ExtraCommands => "a list of commands, such as [\"RMDA\", \"SITE CHGRP\"]".into(),
             Self::Count => "a whole number from 1 on, without quotes".into(),
             Self::Switch => "true or false, without quotes".into(),
             Self::Word(words) => one_of(words),
@@ -136,10 +159,12 @@ pub const KEYS: &[Key] = &[
     key("listener[].tls", Kind::Word(LISTENER_TLS), Fallback::Is("'off'"), "whether connections may or must be encrypted"),
     key("listener[].passive_ports", Kind::PortRange, Fallback::Absent("a shuffled pool of free ports"), "ports for data connections"),
     key("listener[].passive_address", Kind::PassiveAddress, Fallback::Is("'auto'"), "the address told in a PASV reply"),
-    later("listener[].passive_address_for", "another passive address for clients from some networks"),
     later("listener[].trusted_proxies", "networks that must speak the PROXY protocol"),
     later("listener[].connections", "most connections of this listener"),
     later("listener[].connection_rate", "new connections of this listener in a time"),
+
+    key("listener[].passive_address_for[].from", Kind::Network, Fallback::Required, "clients from here are told another address; the narrowest network wins"),
+    key("listener[].passive_address_for[].address", Kind::PassiveAddress, Fallback::Required, "the address told in a PASV reply to them"),
 
     later("tls.certificate", "certificate file, or a list for several names"),
     later("tls.key", "private key file"),
@@ -156,10 +181,10 @@ pub const KEYS: &[Key] = &[
     key("account[].rights", Kind::Rights, Fallback::Is("'read-only'"), "what the account may do"),
     key("account[].max_connections", COUNT, NO_LIMIT, "most connections of the account at a time"),
     key("account[].upload", Kind::Word(UPLOAD), Fallback::Is("'atomic'"), "replace files by rename, or write into them"),
+    key("account[].owner", Kind::Owner, Fallback::Absent("the service's"), "owner and group of what the account creates"),
+    key("account[].file_mode", Kind::FileMode, Fallback::Absent("what the service's umask leaves of 0666"), "mode of files that the account creates"),
+    key("account[].dir_mode", Kind::FolderMode, Fallback::Absent("what the service's umask leaves of 0777"), "mode of folders that the account creates"),
     later("account[].quota", "most bytes and files of the account"),
-    later("account[].owner", "owner and group of what is created"),
-    later("account[].file_mode", "mode of files that are created"),
-    later("account[].dir_mode", "mode of folders that are created"),
     later("account[].networks", "where the account may log in from"),
     later("account[].require_tls", "whether the account must use TLS"),
     later("account[].expires", "the day the account ends"),
@@ -195,9 +220,10 @@ pub const KEYS: &[Key] = &[
     later("overload.storage_latency", "storage latency that closes the gate"),
 
     key("files.keep_partial", Kind::Switch, Fallback::Is("true"), "keep cut uploads of new files, so that they can be resumed"),
-    later("files.deny_names", "names that are hidden and refused"),
-    later("files.max_file_size", "the largest file"),
-    later("files.mode_z", "whether MODE Z compresses transfers"),
+    key("files.deny_names", Kind::Patterns, Fallback::Absent("none"), "names that are hidden and refused, in every folder; * ? [a-z] are wildcards"),
+    key("files.max_file_size", Kind::Size, Fallback::Absent("no limit"), "the largest file a client may store"),
+    key("files.mode_z", Kind::Switch, Fallback::Is("false"), "whether MODE Z may compress transfers"),
+    key("files.extra_commands", Kind::ExtraCommands, Fallback::Absent("none"), "commands that are off unless they are named here"),
 
     key("timeouts.login", AT_LEAST_A_SECOND, Fallback::Is("'30s'"), "from the greeting to a login"),
     key("timeouts.idle", AT_LEAST_A_SECOND, Fallback::Is("'5m'"), "without a command or a transfer"),

@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogFormat;
-use crate::escape::{is_hostile, write_escaped, write_quoted};
+use crate::escape::{is_escaped, is_hostile, write_escaped, write_quoted};
 
 /// The variables that choose what is logged, the first one that is set wins.
 const FILTER_VARIABLES: [&str; 2] = ["TIDEGATE_LOG", "RUST_LOG"];
@@ -99,7 +99,8 @@ struct TextVisitor<'w> {
 }
 
 impl TextVisitor<'_> {
-    fn write(&mut self, field: &Field, value: &str) -> fmt::Result {
+    /// Writes a field. What `is_shown` was formatted by the caller, who may have escaped it: once is enough then.
+    fn write(&mut self, field: &Field, value: &str, is_shown: bool) -> fmt::Result {
         if !std::mem::replace(&mut self.is_first, false) {
             self.writer.write_char(' ')?;
         }
@@ -111,6 +112,8 @@ impl TextVisitor<'_> {
             |letter: char| !(letter.is_whitespace() || is_hostile(letter) || "\"'=\\".contains(letter));
         if !value.is_empty() && value.chars().all(is_plain) {
             self.writer.write_str(value)
+        } else if is_shown && is_escaped(value) {
+            write!(self.writer, "\"{value}\"")
         } else {
             write_quoted(&mut self.writer, value)
         }
@@ -119,11 +122,11 @@ impl TextVisitor<'_> {
 
 impl Visit for TextVisitor<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.result = self.result.and_then(|()| self.write(field, value));
+        self.result = self.result.and_then(|()| self.write(field, value, false));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.result = self.result.and_then(|()| self.write(field, &format!("{value:?}")));
+        self.result = self.result.and_then(|()| self.write(field, &format!("{value:?}"), true));
     }
 }
 

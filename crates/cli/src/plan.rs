@@ -3,11 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use tidegate_types::{Rights, UploadStyle};
+use tidegate_types::{Creation, Rights, UploadStyle};
 
 use crate::args::ServeArgs;
 use crate::config::{
-    Config, Durability, LogFormat, PassiveAddress, PathKind, PortRange, Secret, Timeouts, connections_for,
+    Config, Durability, Files, LogFormat, Network, PassiveAddress, PathKind, PortRange, Secret, Timeouts,
+    Users, connections_for,
 };
 
 /// The account that `serve DIR` makes.
@@ -34,8 +35,10 @@ pub struct ServePlan {
     pub timeouts: Timeouts,
     /// What is synced before 226.
     pub durability: Durability,
-    /// Whether cut uploads of new files are kept.
-    pub keep_partial: bool,
+    /// How files are kept and what is offered.
+    pub files: Files,
+    /// Permission bits the process withholds from what it creates.
+    pub umask: u32,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// The text of the 220.
@@ -59,6 +62,8 @@ pub struct PlannedListener {
     pub passive_ports: Option<PortRange>,
     /// The address a PASV reply tells.
     pub passive_address: PassiveAddress,
+    /// What it tells clients from some networks instead.
+    pub passive_address_for: Vec<(Network, PassiveAddress)>,
 }
 
 /// One account.
@@ -76,6 +81,8 @@ pub struct PlannedAccount {
     pub max_connections: Option<u32>,
     /// How its files are replaced.
     pub upload: UploadStyle,
+    /// What it creates looks like.
+    pub creation: Creation,
 }
 
 /// The anonymous login.
@@ -99,9 +106,11 @@ pub struct FreshPassword {
 }
 
 /// What the plan needs to know about the machine.
-pub trait World {
+pub trait World: Users {
     /// Returns how many descriptors the process may open.
     fn descriptor_limit(&self) -> u64;
+    /// Returns the permission bits the process withholds from what it creates.
+    fn umask(&self) -> u32;
     /// Tells what stands at a path.
     fn kind_of(&self, path: &Path) -> PathKind;
     /// Returns the path made absolute from the working folder.
@@ -192,6 +201,7 @@ fn from_folder(args: &ServeArgs, folder: &Folder, world: &dyn World) -> Result<S
         rights: Rights::ALL,
         max_connections: None,
         upload: UploadStyle::Atomic,
+        creation: Creation::default(),
     }];
     plan.fresh_password = Some(fresh.password);
     if plan.listeners.iter().all(|listener| is_loopback(listener.address.ip())) {
@@ -237,6 +247,7 @@ fn from_config(
             rights: account.rights,
             max_connections: account.max_connections.as_ref().map(|count| count.value),
             upload: account.upload,
+            creation: account.creation,
         });
     }
     let anonymous = &config.anonymous;
@@ -262,6 +273,11 @@ fn skeleton(args: &ServeArgs, config: &Config, world: &dyn World) -> ServePlan {
             address: listener.address.value.0,
             passive_ports: listener.passive_ports.as_ref().map(|ports| ports.value),
             passive_address: listener.passive_address.clone(),
+            passive_address_for: listener
+                .passive_address_for
+                .iter()
+                .map(|exception| (exception.from.value, exception.address.clone()))
+                .collect(),
         });
         planned.collect()
     } else {
@@ -283,7 +299,8 @@ fn skeleton(args: &ServeArgs, config: &Config, world: &dyn World) -> ServePlan {
         connections_per_address: config.connections_per_address.as_ref().map(|count| count.value),
         timeouts: config.timeouts,
         durability: config.durability,
-        keep_partial: config.keep_partial,
+        files: config.files.clone(),
+        umask: world.umask(),
         log_format: config.log_format,
         greeting: config.greeting.clone(),
         demo: None,
@@ -296,7 +313,12 @@ fn skeleton(args: &ServeArgs, config: &Config, world: &dyn World) -> ServePlan {
 impl PlannedListener {
     /// Returns a listener with nothing but its address.
     pub fn plain(address: SocketAddr) -> Self {
-        Self { address, passive_ports: None, passive_address: PassiveAddress::Auto }
+        Self {
+            address,
+            passive_ports: None,
+            passive_address: PassiveAddress::Auto,
+            passive_address_for: Vec::new(),
+        }
     }
 }
 

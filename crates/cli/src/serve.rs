@@ -70,6 +70,8 @@ fn load(file: &Path, args: &ServeArgs, world: &dyn World) -> Result<Loaded, Exit
         is_strict: false,
         root: args.dir.as_deref(),
         kind_of: &kind_of,
+        umask: world.umask(),
+        users: world,
     };
     let loaded = Config::load(&source, &facts).map_err(|problems| {
         console::complain(&problems.render(console::drawing()));

@@ -109,6 +109,53 @@ fn check_config_shows_every_value_and_where_it_came_from() {
     assert!(!out.contains("c2FsdHNh"));
 }
 
+/// Returns the effective value and its origin of `key`; empty texts when it is not in force.
+fn value_of(json: &serde_json::Value, key: &str) -> (String, String) {
+    let values = json["values"].as_array().unwrap();
+    let found = values.iter().find(|value| value["key"] == key).unwrap_or(&serde_json::Value::Null);
+    let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+    (text("value"), text("origin"))
+}
+
+#[test]
+fn check_config_knows_the_users_and_the_umask_of_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let account = format!("root = '.'\n[[account]]\nname = 'alice'\npassword_hash = '{HASH}'\n");
+    let text = format!("{account}owner = 'root:root'\ndir_mode = '2770'\n[files]\nmax_file_size = 4096\n");
+    fs::write(folder.path().join("t.toml"), text).unwrap();
+    // As a service manager sets it.
+    let output = Command::new("sh")
+        .args(["-c", "umask 037; exec \"$0\" check-config t.toml --json", env!("CARGO_BIN_EXE_tidegate")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{json:#}");
+    for (key, value, origin) in [
+        ("account[alice].owner", "root:root (0:0)", "file"),
+        ("account[alice].file_mode", "0640", "derived"),
+        ("account[alice].dir_mode", "2770", "file"),
+        ("files.max_file_size", "4KiB", "file"),
+        ("files.mode_z", "false", "default"),
+        ("files.deny_names", "none", "default"),
+    ] {
+        assert_eq!(value_of(&json, key), (value.into(), origin.into()), "{key}");
+    }
+    // Only who may give files away is not warned.
+    let may_chown =
+        rustix::thread::capabilities(None).unwrap().effective.contains(rustix::thread::CapabilitySet::CHOWN);
+    let warned =
+        json["warnings"].as_array().unwrap().iter().any(|warning| warning["key"] == "account[alice].owner");
+    assert!(warned != may_chown, "CAP_CHOWN: {may_chown}: {json:#}");
+
+    fs::write(folder.path().join("t.toml"), format!("{account}owner = 'no-such-user-of-tidegate'\n"))
+        .unwrap();
+    for args in [&["check-config", "t.toml"][..], &["serve", "--config", "t.toml"][..]] {
+        let (code, _, err) = run(folder.path(), args);
+        assert!(code == 4 && err.contains("t.toml:5:9") && err.contains("there is no user"), "{code}: {err}");
+    }
+}
+
 #[test]
 fn a_bad_file_is_code_4_and_nothing_is_printed_twice() {
     let folder = tempfile::tempdir().unwrap();

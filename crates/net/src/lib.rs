@@ -30,6 +30,6 @@ pub use doorway::{
     LingerHandle, Verdict,
 };
 pub use listener::{BindError, Listener, prepare_control};
-pub use memory::return_large_blocks;
+pub use memory::{return_freed_memory, return_large_blocks};
 pub use passive::{LeaseError, PassiveListener, PassivePorts, PortChoice};
 pub use passive_address::PassiveAddress;

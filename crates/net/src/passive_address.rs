@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tidegate_types::normalize_address;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -19,6 +20,8 @@ const LOOKUP_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct PassiveAddress {
     choice: Choice,
+    /// What clients from some networks are told instead, the narrowest network first.
+    exceptions: Vec<(IpNet, Choice)>,
 }
 
 #[derive(Debug)]
@@ -40,40 +43,64 @@ const ADDRESSES_MAX: usize = 64;
 impl PassiveAddress {
     /// The address the client reached.
     pub fn auto() -> Self {
-        Self { choice: Choice::Auto }
+        Self::of(Choice::Auto)
     }
 
     /// Always this one.
     pub fn fixed(address: IpAddr) -> Self {
-        Self { choice: Choice::Fixed(normalize_address(address)) }
+        Self::of(Choice::Fixed(normalize_address(address)))
     }
 
     /// What `name` resolves to, asked again every 60 s; when a look-up fails, the last good answer stays.
     pub fn host(name: impl Into<String>) -> Self {
-        Self { choice: Choice::Host { name: name.into(), known: Mutex::default() } }
+        Self::of(Choice::Host { name: name.into(), known: Mutex::default() })
     }
 
-    /// Returns the address to tell a client whose control connection reached `local`; of a host name, the first address of the
-    /// same IP version. `None` when the name has no such address or was never resolved. Takes 5 s at most.
-    pub async fn advertised(&self, local: IpAddr) -> Option<IpAddr> {
-        self.advertised_by(local, lookup).await
+    fn of(choice: Choice) -> Self {
+        Self { choice, exceptions: Vec::new() }
     }
 
-    async fn advertised_by<F>(&self, local: IpAddr, lookup: impl FnOnce(String) -> F) -> Option<IpAddr>
+    /// Tells clients from `network` what `other` tells everybody, exceptions of its own aside. Of several networks a client
+    /// is in, the narrowest decides; of two equal ones, the first given.
+    #[must_use]
+    pub fn except_from(mut self, network: IpNet, other: Self) -> Self {
+        let network = network.trunc();
+        let place = self.exceptions.partition_point(|(known, _)| known.prefix_len() >= network.prefix_len());
+        self.exceptions.insert(place, (network, other.choice));
+        self
+    }
+
+    /// Returns the address to tell the client at `peer`, whose control connection reached `reached`; of a host name, the first
+    /// address of the same IP version. `None` when the name has no such address or was never resolved. Takes 5 s at most.
+    pub async fn advertised(&self, reached: IpAddr, peer: IpAddr) -> Option<IpAddr> {
+        self.advertised_by(reached, peer, lookup).await
+    }
+
+    async fn advertised_by<F>(
+        &self,
+        reached: IpAddr,
+        peer: IpAddr,
+        lookup: impl FnOnce(String) -> F,
+    ) -> Option<IpAddr>
     where
         F: Future<Output = io::Result<Vec<IpAddr>>>,
     {
-        let local = normalize_address(local);
-        match &self.choice {
-            Choice::Auto => Some(local),
+        let reached = normalize_address(reached);
+        match self.choice_for(normalize_address(peer)) {
+            Choice::Auto => Some(reached),
             Choice::Fixed(address) => Some(*address),
             Choice::Host { name, known } => {
                 // Held during the look-up: the others wait for this answer instead of asking again.
                 let mut known = known.lock().await;
                 known.refresh(lookup(name.clone())).await;
-                known.addresses.iter().copied().find(|address| address.is_ipv4() == local.is_ipv4())
+                known.addresses.iter().copied().find(|address| address.is_ipv4() == reached.is_ipv4())
             }
         }
+    }
+
+    fn choice_for(&self, peer: IpAddr) -> &Choice {
+        let exception = self.exceptions.iter().find(|(network, _)| network.contains(&peer));
+        exception.map_or(&self.choice, |(_, choice)| choice)
     }
 }
 
@@ -99,61 +126,4 @@ async fn lookup(name: String) -> io::Result<Vec<IpAddr>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::Cell;
-
-    const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
-
-    #[tokio::test]
-    async fn auto_is_what_was_reached_and_fixed_is_fixed() {
-        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
-        assert_eq!(PassiveAddress::auto().advertised(mapped).await, Some(V4));
-        assert_eq!(PassiveAddress::auto().advertised(V6).await, Some(V6));
-        assert_eq!(PassiveAddress::fixed(V4).advertised("10.0.0.1".parse().unwrap()).await, Some(V4));
-    }
-
-    #[tokio::test]
-    async fn a_name_is_really_looked_up() {
-        let address = PassiveAddress::host("localhost").advertised(V4).await;
-        assert!(address.is_some_and(|address| address.is_loopback()), "{address:?}");
-        assert_eq!(PassiveAddress::host("no-such-name.invalid").advertised(V4).await, None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn answers_are_kept_for_a_minute_and_through_failures() {
-        let host = PassiveAddress::host("example.test");
-        let asked = Cell::new(0);
-        let ask = |local, answer: io::Result<Vec<IpAddr>>| {
-            host.advertised_by(local, |name| {
-                assert_eq!(name, "example.test");
-                async {
-                    asked.set(asked.get() + 1);
-                    answer
-                }
-            })
-        };
-        let failure = || Err(io::Error::other("no resolver"));
-        assert_eq!(ask(V4, failure()).await, None, "never resolved");
-        assert_eq!(ask(V4, Ok(vec![V4])).await, None, "a failure is not retried at once");
-        tokio::time::advance(FAILURE_LIFE).await;
-        assert_eq!(ask(V4, Ok(vec![V6, V4])).await, Some(V4));
-        assert_eq!(ask(V6, failure()).await, Some(V6), "from the cache");
-        assert_eq!(asked.get(), 2);
-        tokio::time::advance(ANSWER_LIFE).await;
-        assert_eq!(ask(V4, failure()).await, Some(V4), "the last good answer");
-        assert_eq!(ask(V4, Ok(Vec::new())).await, Some(V4), "within the failure's life");
-        assert_eq!(asked.get(), 3);
-        tokio::time::advance(FAILURE_LIFE).await;
-        assert_eq!(ask(V6, Ok(vec![V4])).await, None, "no address of that version any more");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_resolver_that_never_answers_takes_five_seconds() {
-        let host = PassiveAddress::host("example.test");
-        let before = crate::clock::runtime_now();
-        assert_eq!(host.advertised_by(V4, |_| std::future::pending()).await, None);
-        assert_eq!(crate::clock::runtime_now() - before, LOOKUP_TIME);
-    }
-}
+mod tests;

@@ -1,13 +1,14 @@
 //! The only place of this room that asks what time it is.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate_types::{Moment, Timestamp};
+use tokio::time::Instant;
 
 /// Further ahead than any deadline; `Instant` cannot hold every [`Moment`].
 const FAR: Duration = Duration::from_hours(30 * 365 * 24);
 
-/// Tells moments since the server started; copies agree with each other.
+/// Tells moments since the server started, as the runtime counts them, so that its timers agree; so do copies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
@@ -35,7 +36,7 @@ impl Clock {
     }
 
     /// Returns `moment` as the runtime's timers want it.
-    pub(crate) fn instant(&self, moment: Moment) -> tokio::time::Instant {
-        (self.start + moment.since_start().min(FAR)).into()
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
+        self.start + moment.since_start().min(FAR)
     }
 }

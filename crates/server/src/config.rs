@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use tidegate_accounts::Accounts;
 pub use tidegate_admission::Limits;
 use tidegate_net::{PassiveAddress, PortChoice};
+pub use tidegate_protocol::command::Extras;
 pub use tidegate_protocol::session::Timeouts;
 
 /// Everything a server needs to know, with every default already decided.
@@ -18,6 +19,14 @@ pub struct ServerConfig {
     pub limits: Limits,
     /// Who may log in.
     pub accounts: Accounts,
+    /// Which commands are offered that are off by default.
+    pub extras: Extras,
+    /// Whether MODE Z is offered.
+    pub mode_z: bool,
+    /// The largest size a file may have, in bytes; absent: no limit.
+    pub file_bytes_max: Option<u64>,
+    /// The permission bits that the service withholds from everything it creates, as SITE UMASK tells.
+    pub umask: u32,
 }
 
 /// One address to listen on, with how its sessions open passive data connections.

@@ -71,7 +71,7 @@ impl Doorman for Door {
         };
         let visitor = Visitor {
             id: self.next_session.fetch_add(1, Ordering::Relaxed),
-            stream,
+            stream: Arc::new(stream),
             peer: caller.peer,
             local,
             listener: caller.listener,

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::crowd::Crowd;
 use crate::gate::Gate;
+use crate::jobs::Jobs;
 use crate::stage::Stage;
 use crate::tally::Tally;
 
@@ -28,7 +30,10 @@ pub(crate) struct House {
     /// By listener.
     pub(crate) passive: Vec<Passive>,
     pub(crate) password_checks: Arc<Semaphore>,
+    /// What digests, copies and joins share.
+    pub(crate) jobs: Jobs,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) crowd: Arc<Crowd>,
     /// Never marked as seen here: a session's copy sees any stage but the first as a change.
     pub(crate) stage: watch::Receiver<Stage>,
     /// Ends every session without asking.

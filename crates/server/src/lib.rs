@@ -7,9 +7,13 @@
 mod clock;
 mod config;
 mod control;
+mod copying;
+mod crowd;
 mod door;
 mod gate;
+mod hashing;
 mod house;
+mod jobs;
 mod login;
 mod sampler;
 mod server;
@@ -18,6 +22,6 @@ mod storing;
 mod tally;
 mod transfer;
 
-pub use config::{Limits, ListenerConfig, ServerConfig, Timeouts};
+pub use config::{Extras, Limits, ListenerConfig, ServerConfig, Timeouts};
 pub use server::{Server, ServerHandle, Snapshot, StartError, Summary};
 pub use tidegate_net::{PassiveAddress, PortChoice};

@@ -23,7 +23,7 @@ pub(crate) async fn check(
     password: Secret,
 ) -> (LoginAnswer, Option<Arc<dyn Storage>>) {
     let name = Shown(user.get(..LOGGED_NAME_BYTES_MAX).unwrap_or(&user)).to_string();
-    let Login { profile, home } = match verify(&house, user, password).await {
+    let Login { profile, home, creation } = match verify(&house, user, password).await {
         Ok(login) => login,
         Err(Denied::HashFailed) => {
             warn!(session, user = %name, "the password check failed");
@@ -35,7 +35,7 @@ pub(crate) async fn check(
             return (LoginAnswer::Denied, None);
         }
     };
-    let tenant = Tenant { account: profile.account.clone(), home };
+    let tenant = Tenant { account: profile.account.clone(), home, creation };
     match house.backend.open(&tenant).await {
         Ok(storage) => (LoginAnswer::Accepted(profile), Some(storage)),
         Err(error) => {

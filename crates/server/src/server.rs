@@ -21,6 +21,7 @@ use crate::config::{ListenerConfig, ServerConfig};
 use crate::door::Door;
 use crate::gate::Gate;
 use crate::house::{House, PASSWORD_CHECKS_MAX, Passive};
+use crate::jobs::Jobs;
 use crate::stage::Stage;
 use crate::tally::{Tally, read};
 
@@ -122,10 +123,19 @@ impl Server {
             gate: Gate::new(config.limits, clock),
             accounts: Arc::new(config.accounts),
             backend,
-            settings: Arc::new(Settings { greeting: config.greeting, timeouts: config.timeouts }),
+            settings: Arc::new(Settings {
+                greeting: config.greeting,
+                timeouts: config.timeouts,
+                extras: config.extras,
+                mode_z: config.mode_z,
+                file_bytes_max: config.file_bytes_max,
+                umask: config.umask,
+            }),
             passive,
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
+            jobs: Jobs::new(),
             tally: Arc::new(Tally::default()),
+            crowd: Arc::default(),
             stage: seen_by_sessions,
             kill: CancellationToken::new(),
             sessions: TaskTracker::new(),
@@ -282,6 +292,7 @@ async fn supervise(inside: Arc<Inside>) {
         }
         empty(&inside, &mut stage).await;
     }
+    inside.house.jobs.settled(LAST_WORDS).await;
     let summary = summary.unwrap_or_else(|| inside.summarize());
     info!(
         sessions = summary.sessions_served,

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate_types::Cause;
 
+use crate::crowd::Crowd;
+
 /// Counters since the start, and how many there are now. Fixed size.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
@@ -47,19 +49,30 @@ pub(crate) fn read(counter: &AtomicU64) -> u64 {
 
 /// A session that is counted as live until it drops.
 #[derive(Debug)]
-pub(crate) struct LiveSession(Arc<Tally>);
+pub(crate) struct LiveSession {
+    tally: Arc<Tally>,
+    crowd: Arc<Crowd>,
+    held_much: bool,
+}
 
 impl LiveSession {
-    pub(crate) fn new(tally: &Arc<Tally>) -> Self {
+    pub(crate) fn new(tally: &Arc<Tally>, crowd: &Arc<Crowd>) -> Self {
         add(&tally.sessions_served, 1);
         add(&tally.sessions_live, 1);
-        Self(Arc::clone(tally))
+        crowd.came();
+        Self { tally: Arc::clone(tally), crowd: Arc::clone(crowd), held_much: false }
+    }
+
+    /// Notes that its buffers are full.
+    pub(crate) fn note_much(&mut self) {
+        self.held_much = true;
     }
 }
 
 impl Drop for LiveSession {
     fn drop(&mut self) {
-        self.0.sessions_live.fetch_sub(1, Ordering::Relaxed);
+        self.tally.sessions_live.fetch_sub(1, Ordering::Relaxed);
+        self.crowd.left(self.held_much);
     }
 }
 

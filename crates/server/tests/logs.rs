@@ -43,6 +43,11 @@ mod tests {
         let _ = client.say("PASS nor-this-sesame").await;
         client.expect("USER tide", "331").await;
         client.expect(&format!("PASS {PASSWORD}"), "230").await;
+        client.send([b"CLNT a\x1b[31m\xff client ".as_slice(), &b"c".repeat(300), b"\r\n"].concat()).await;
+        client.hear("200").await;
+        for number in 0..100 {
+            client.expect(&format!("CSID Name=number{number};"), "200").await;
+        }
         client.expect("TYPE I", "200").await;
         client.store("STOR a \u{e9}\"quoted\"", b"x").await;
         client.expect("QUIT", "221").await;
@@ -58,9 +63,13 @@ mod tests {
             "login session=1 account=tide",
             r#"/a é\"quoted\""#,
             "outcome=completed",
+            r#"what="client" said=a\u{1b}[31m\xff client ccc"#,
+            "said=Name=number6;",
         ] {
             assert!(ours.contains(expected), "{expected} is missing in\n{ours}");
         }
+        assert!(!ours.contains(&"c".repeat(245)), "a long one is cut in\n{ours}");
+        assert!(!ours.contains("said=Name=number7;"), "repeated without end in\n{ours}");
         assert!(!log.contains("sesame") && !log.contains(PASSWORD), "a password in\n{log}");
         assert!(log.chars().all(|c| c == '\n' || !c.is_control()), "a control character in\n{log}");
     }

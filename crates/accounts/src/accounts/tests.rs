@@ -11,6 +11,10 @@ static HASH: LazyLock<String> = LazyLock::new(|| hash_password(b"open sesame").u
 const REFERENCE: &str =
     "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
 
+/// What `account` makes looks like this.
+const CREATION: Creation =
+    Creation { uid: Some(1000), gid: Some(33), file_mode: Some(0o640), directory_mode: None };
+
 fn account(name: &str, password_hash: &str) -> Account {
     Account {
         name: name.to_owned(),
@@ -19,6 +23,7 @@ fn account(name: &str, password_hash: &str) -> Account {
         rights: Rights::ALL,
         max_connections: Some(3),
         upload: UploadStyle::InPlace,
+        creation: CREATION,
     }
 }
 
@@ -40,7 +45,7 @@ fn the_right_password_opens_the_account() {
         upload: UploadStyle::InPlace,
         connections_max: Some(3),
     };
-    assert_eq!(login, Login { profile, home: "/srv/alice".to_owned() });
+    assert_eq!(login, Login { profile, home: "/srv/alice".to_owned(), creation: CREATION });
     assert_eq!(accounts.verifications(), 1);
 }
 
@@ -52,7 +57,7 @@ fn anonymous_names_open_without_a_hash() {
             let login = accounts.check(user.as_bytes(), password.as_bytes()).unwrap();
             assert_eq!((login.profile.account, login.home.as_str()), (None, "/srv/pub"));
             assert_eq!((login.profile.rights, login.profile.connections_max), (Rights::READ_ONLY, Some(9)));
-            assert_eq!(login.profile.upload, UploadStyle::Atomic);
+            assert_eq!((login.profile.upload, login.creation), (UploadStyle::Atomic, Creation::default()));
         }
         assert!(accounts.is_cheap(user.as_bytes()));
     }

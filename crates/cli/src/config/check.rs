@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::ownership::Users;
 use super::problem::Problem;
 use super::reader::{Origin, Setting, duplicates};
 use super::value::quote;
@@ -43,12 +44,17 @@ pub struct Facts<'a> {
     pub root: Option<&'a Path>,
     /// Tells what stands at a path.
     pub kind_of: &'a dyn Fn(&Path) -> PathKind,
+    /// Permission bits the process withholds from what it creates.
+    pub umask: u32,
+    /// The users and groups of the machine.
+    pub users: &'a dyn Users,
 }
 
 /// Returns every contradiction; what is only absent because of one of the `known` problems is none.
 pub(super) fn contradictions(config: &Config, facts: &Facts<'_>, known: &[Problem]) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_listeners(&config.listeners, &mut problems);
+    check_passive_networks(&config.listeners, &mut problems);
     check_names(config, &mut problems);
     check_homes(config, facts, known, &mut problems);
     check_limits(config, facts, &mut problems);
@@ -99,6 +105,37 @@ fn check_listeners(listeners: &[Listener], problems: &mut Vec<Problem>) {
                 )
                 .at(ports.at.clone(), "expected ports that nothing else uses")
                 .hint("move the range"),
+            );
+        }
+    }
+}
+
+fn check_passive_networks(listeners: &[Listener], problems: &mut Vec<Problem>) {
+    for listener in listeners {
+        // What could not be read is reported already.
+        let read = listener.passive_address_for.iter().filter(|exception| exception.from.at.is_some());
+        for exception in read.clone().filter(|exception| exception.from.value.0.addr().is_ipv6()) {
+            problems.push(
+                Problem::new(
+                    format!("{}.from", exception.label),
+                    format!(
+                        "{} is never told an address: over IPv6 there is no PASV",
+                        exception.from.value.0
+                    ),
+                )
+                .at(exception.from.at.clone(), "expected an IPv4 network")
+                .hint("leave it out: IPv6 clients use EPSV, which needs no address")
+                .warning(),
+            );
+        }
+        for (first, second) in duplicates(read.map(|exception| (exception.from.value, exception))) {
+            problems.push(
+                Problem::new(
+                    format!("{}.from", second.label),
+                    format!("{} has its address in {} already", second.from.value.0, first.label),
+                )
+                .at(second.from.at.clone(), "expected a network of its own")
+                .hint("remove one of the two"),
             );
         }
     }
@@ -238,14 +275,23 @@ fn check_limits(config: &Config, facts: &Facts<'_>, problems: &mut Vec<Problem>)
 
 /// Fills in the values that follow from facts.
 pub(super) fn derive(config: &mut Config, facts: &Facts<'_>) {
-    let is_absent = config.connections.is_none();
-    let limit = facts.descriptor_limit;
-    if let Some(effective) =
-        config.effective.iter_mut().find(|effective| is_absent && effective.key == "limits.connections")
-    {
-        effective.value = connections_for(limit).to_string();
-        effective.origin = Origin::Derived(format!(
-            "({limit} descriptors - {DESCRIPTORS_KEPT}) / {DESCRIPTORS_PER_CONNECTION}"
-        ));
+    let (limit, umask) = (facts.descriptor_limit, facts.umask);
+    let defaults = config.effective.iter_mut().filter(|effective| effective.origin == Origin::Default);
+    for effective in defaults {
+        let (value, how) = match effective.row.path {
+            "limits.connections" => (
+                connections_for(limit).to_string(),
+                format!("({limit} descriptors - {DESCRIPTORS_KEPT}) / {DESCRIPTORS_PER_CONNECTION}"),
+            ),
+            "account[].file_mode" => {
+                (format!("{:04o}", 0o666 & !umask), format!("0666 without the umask {umask:04o}"))
+            }
+            "account[].dir_mode" => {
+                (format!("{:04o}", 0o777 & !umask), format!("0777 without the umask {umask:04o}"))
+            }
+            _ => continue,
+        };
+        effective.value = value;
+        effective.origin = Origin::Derived(how);
     }
 }

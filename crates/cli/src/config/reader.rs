@@ -60,6 +60,28 @@ impl Section<'_> {
     pub(super) fn is_present(&self) -> bool {
         self.table.is_some()
     }
+
+    /// Returns each section in it called `rows` (such as `account[]`), labelled by the text of `label_key` if it has a good
+    /// one.
+    pub(super) fn sections(&self, rows: &'static str, label_key: &str) -> Vec<Self> {
+        let name = rows.rsplit('.').next().unwrap_or(rows).trim_end_matches("[]");
+        let label = join(&self.label, name);
+        let elements =
+            self.table.and_then(|table| table.get(name)).and_then(|value| value.get_ref().as_array());
+        let tables = elements
+            .into_iter()
+            .flatten()
+            .filter_map(|element| Some((element.get_ref().as_table()?, element.span())));
+        let labelled = tables.zip(1..).map(|((table, span), number)| {
+            let text = table.get(label_key).and_then(|value| value.get_ref().as_str());
+            let label = match text {
+                Some(text) if is_label(text) => format!("{label}[{text}]"),
+                _ => format!("{label}[{number}]"),
+            };
+            Section { table: Some(table), rows, label, at: Some(span) }
+        });
+        labelled.collect()
+    }
 }
 
 /// Reads one document.
@@ -90,25 +112,6 @@ impl<'t> Reader<'t> {
         let found = self.top.get_key_value(name);
         let table = found.and_then(|(_, value)| value.get_ref().as_table());
         Section { table, rows: name, label: name.into(), at: found.map(|(key, _)| key.span()) }
-    }
-
-    /// Returns each section called `rows` (such as `account[]`), labelled by the text of `label_key` if it has a good one.
-    pub(super) fn sections(&self, rows: &'static str, label_key: &str) -> Vec<Section<'t>> {
-        let name = rows.trim_end_matches("[]");
-        let elements = self.top.get(name).and_then(|value| value.get_ref().as_array());
-        let tables = elements
-            .into_iter()
-            .flatten()
-            .filter_map(|element| Some((element.get_ref().as_table()?, element.span())));
-        let labelled = tables.zip(1..).map(|((table, span), number)| {
-            let text = table.get(label_key).and_then(|value| value.get_ref().as_str());
-            let label = match text {
-                Some(text) if is_label(text) => format!("{name}[{text}]"),
-                _ => format!("{name}[{number}]"),
-            };
-            Section { table: Some(table), rows, label, at: Some(span) }
-        });
-        labelled.collect()
     }
 
     /// Returns a section that the file does not have, so that every key takes its default.
@@ -249,11 +252,11 @@ impl<'t> Reader<'t> {
             }
             (_, true) => self.problems.push(
                 Problem::new(label, "may stand several times, so its header has double brackets")
-                    .at(at, format!("expected [[{label}]]")),
+                    .at(at, format!("expected {}", header(rows))),
             ),
             (_, false) => self.problems.push(
                 Problem::new(label, "is a section of its own and stands once")
-                    .at(at, format!("expected [{label}]")),
+                    .at(at, format!("expected {}", header(rows))),
             ),
         }
     }
@@ -270,7 +273,7 @@ fn is_label(text: &str) -> bool {
 
 /// Returns the section of the table of keys that `path` names, whether it may be repeated or not.
 fn section_called(path: &str) -> Option<&'static str> {
-    keys::sections().into_iter().find(|section| section.trim_end_matches("[]") == path)
+    keys::sections().into_iter().find(|section| section.strip_suffix("[]").unwrap_or(section) == path)
 }
 
 fn not_built(label: &str, noun: &str) -> Problem {
@@ -280,10 +283,13 @@ fn not_built(label: &str, noun: &str) -> Problem {
 
 /// Returns the error for a key without a row: with the key that was meant, the place where it belongs, or all there are.
 fn unknown(name: &str, rows: &str, label: &str) -> Problem {
-    let tops = keys::sections();
-    let sections = tops.iter().filter(|_| rows.is_empty()).map(|section| section.trim_end_matches("[]"));
+    let all = keys::sections();
+    let sections = all.iter().filter_map(|section| {
+        let (parent, name) = section.rsplit_once('.').unwrap_or(("", section));
+        (parent == rows).then_some(name.trim_end_matches("[]"))
+    });
     let here = keys::names_in(rows).chain(sections);
-    let elsewhere = tops.iter().find(|section| keys::names_in(section).any(|other| other == name));
+    let elsewhere = all.iter().find(|section| keys::names_in(section).any(|other| other == name));
     let hint = match (suggest(name, here), elsewhere) {
         (Some(close), _) => format!("did you mean `{close}`?"),
         (None, Some(section)) => format!("`{name}` belongs under {}", header(section)),
@@ -295,12 +301,10 @@ fn unknown(name: &str, rows: &str, label: &str) -> Problem {
     Problem::new(label, "unknown key").hint(hint)
 }
 
-/// Returns `[timeouts]` or `[[account]]`.
+/// Returns `[timeouts]`, `[[account]]` or `[[listener.passive_address_for]]`.
 fn header(section: &str) -> String {
-    match section.strip_suffix("[]") {
-        Some(name) => format!("[[{name}]]"),
-        None => format!("[{section}]"),
-    }
+    let name = section.replace("[]", "");
+    if section.ends_with("[]") { format!("[[{name}]]") } else { format!("[{name}]") }
 }
 
 /// Counts how often each key occurs; the key of a duplicate comes with the later value.

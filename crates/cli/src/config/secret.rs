@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 
 use tidegate_accounts::{Account, Accounts, AccountsError, MistakeInHash};
-use tidegate_types::{Rights, UploadStyle};
+use tidegate_types::{Creation, Rights, UploadStyle};
 use toml::de::DeValue;
 
 use super::value::{Mismatch, Value};
@@ -76,6 +76,7 @@ fn mistake_in(hash: &str) -> Option<AccountsError> {
         rights: Rights::NONE,
         max_connections: None,
         upload: UploadStyle::Atomic,
+        creation: Creation::default(),
     };
     Accounts::new(vec![account], None).err()
 }

@@ -1,7 +1,12 @@
 use std::collections::BTreeSet;
 
+use tidegate_protocol::command::Extras;
+
+use self::cases::CASES;
 use super::*;
 use crate::keys::{KEYS, Kind, Since};
+
+mod cases;
 
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$qLml5cbqFAO6YxVHhrSBHP0UWdxrIxkNcM8aMX3blzU";
@@ -14,9 +19,39 @@ fn kind_of(path: &Path) -> PathKind {
     }
 }
 
+/// `alice` (1000) and the group `www-data` (33); the process is alice, in that group, without `CAP_CHOWN`.
+struct FakeUsers;
+
+impl Users for FakeUsers {
+    fn user(&self, name: &str) -> Result<Option<u32>, String> {
+        match name {
+            "alice" => Ok(Some(1000)),
+            "root" => Ok(Some(0)),
+            "broken" => Err("the directory server does not answer".into()),
+            _ => Ok(None),
+        }
+    }
+
+    fn group(&self, name: &str) -> Result<Option<u32>, String> {
+        Ok(if name == "www-data" { Some(33) } else { None })
+    }
+
+    fn may_give(&self, uid: Option<u32>, gid: Option<u32>) -> bool {
+        uid.is_none_or(|uid| uid == 1000) && gid.is_none_or(|gid| gid == 33)
+    }
+}
+
 fn load_with(text: &str, is_strict: bool) -> Result<Loaded, Problems> {
     let source = Source::from_text("tidegate.toml", Path::new("/etc/tidegate"), text);
-    Config::load(&source, &Facts { descriptor_limit: 1024, is_strict, root: None, kind_of: &kind_of })
+    let facts = Facts {
+        descriptor_limit: 1024,
+        is_strict,
+        root: None,
+        kind_of: &kind_of,
+        umask: 0o027,
+        users: &FakeUsers,
+    };
+    Config::load(&source, &facts)
 }
 
 fn load(text: &str) -> Result<Loaded, Problems> {
@@ -41,6 +76,7 @@ fn with_line(path: &str, value: &str) -> String {
     let mut sections = vec![
         ("", "root = '/srv'".to_owned()),
         ("listener[]", String::new()),
+        ("listener[].passive_address_for[]", "from = '192.168.0.0/16'\naddress = '192.168.0.5'".to_owned()),
         ("account[]", format!("name = 'alice'\npassword_hash = '{HASH}'")),
         ("anonymous", "enabled = true".to_owned()),
         ("limits", String::new()),
@@ -61,7 +97,7 @@ fn with_line(path: &str, value: &str) -> String {
     {
         match other.strip_suffix("[]") {
             _ if other.is_empty() => {}
-            Some(name) => text.extend(["[[", name, "]]\n"]),
+            Some(name) => text.extend(["[[", &name.replace("[]", ""), "]]\n"]),
             None => text.extend(["[", other, "]\n"]),
         }
         text.push_str(&lines);
@@ -69,204 +105,6 @@ fn with_line(path: &str, value: &str) -> String {
     }
     text
 }
-
-/// A key, a good value with how it is shown, bad values with a fragment of the message.
-type Case = (&'static str, (&'static str, &'static str), &'static [(&'static str, &'static str)]);
-
-/// For each key a value that is not its default with how it is shown, and bad values with a fragment of the message.
-const CASES: &[Case] = &[
-    (
-        "root",
-        ("'files'", "/etc/tidegate/files"),
-        &[
-            ("''", "is empty"),
-            ("'~/ftp'", "~"),
-            ("7", "the number 7 is not a path | expected the path of a folder"),
-            (
-                "'/nowhere'",
-                "does not exist | expected the path of a folder that exists | create it (mkdir -p /nowhere)",
-            ),
-            ("'/srv/file'", "is not a folder"),
-            ("\"/a\\u0000\"", "control character"),
-        ],
-    ),
-    (
-        "greeting",
-        ("'Welcome, 潮'", "Welcome, 潮"),
-        &[
-            ("\"a\\r\\n220 b\"", "control character"),
-            ("''", "is empty"),
-            ("true", "put it in quotes"),
-            ("' x'", "space"),
-        ],
-    ),
-    (
-        "durability",
-        ("'file'", "file"),
-        &[
-            (
-                "'ful'",
-                "\"ful\" is not one of the words | expected \"full\", \"file\" or \"none\" | did you mean \"full\"?",
-            ),
-            ("true", "true is not one of the words"),
-        ],
-    ),
-    (
-        "listener[].address",
-        ("'[::]:21'", "[::]:21"),
-        &[
-            ("'0.0.0.0'", "add the port: \"0.0.0.0:2121\""),
-            ("'::1'", "\"[::1]:2121\""),
-            ("2121", "\"127.0.0.1:2121\""),
-            ("'2121'", "add the address"),
-            ("':21'", "\"[::]:21\""),
-            ("'*:21'", "\"[::]:21\""),
-            ("'localhost:21'", "\"127.0.0.1:21\""),
-            ("'ftp.example:21'", "host names are not looked up"),
-            ("'1.2.3.4:99999'", "is not an address with a port"),
-        ],
-    ),
-    (
-        "listener[].tls",
-        ("'off'", "off"),
-        &[
-            ("'explicit'", "\"explicit\" is designed but not built yet"),
-            ("'of'", "did you mean \"off\"?"),
-            ("false", "false is not one of the words"),
-        ],
-    ),
-    (
-        "listener[].passive_ports",
-        ("'50000-50009'", "50000-50009"),
-        &[
-            (
-                "'50009-50000'",
-                "empty range | expected two ports from 1024 on, such as \"50000-50999\" | the lower port comes first: \"50000-50009\"",
-            ),
-            ("'1000-2000'", "begins below 1024"),
-            ("'50000'", "\"50000-50000\""),
-            ("50000", "put it in quotes"),
-            ("'50000-70000'", "65535"),
-            ("'a-b'", "is not a range of ports"),
-            ("'2000-3000'", "port 2121 in it is a listener's"),
-        ],
-    ),
-    (
-        "listener[].passive_address",
-        ("'ftp.example.org'", "ftp.example.org"),
-        &[
-            ("'0.0.0.0'", "no address a client can reach"),
-            ("'2001:db8::1'", "EPSV"),
-            ("'203.0.113.999'", "neither"),
-            ("'a b'", "neither"),
-            ("'-x.org'", "neither"),
-            ("1", "is not an address"),
-        ],
-    ),
-    (
-        "account[].name",
-        ("'bob'", "bob"),
-        &[
-            ("''", "is empty"),
-            ("' bob'", "space"),
-            ("7", "put it in quotes"),
-            ("\"a\\nb\"", "control character"),
-        ],
-    ),
-    (
-        "account[].password_hash",
-        (
-            "'$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0$qLml5cbqFAO6YxVHhrSBHP0UWdxrIxkN'",
-            "set (argon2id, m=65536,t=3,p=4)",
-        ),
-        &[
-            ("'hunter2'", "account[alice].password_hash: the value does not look like a password hash"),
-            ("'$2y$10$abcdefghijklmnopqrstuv'", "another kind than argon2id"),
-            ("'$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0'", "has no salt or no hash"),
-            ("7", "is not a password hash"),
-        ],
-    ),
-    (
-        "account[].home",
-        ("'/srv/alice'", "/srv/alice"),
-        &[("'/srv/bob'", "account[alice].home: \"/srv/bob\" does not exist")],
-    ),
-    (
-        "account[].rights",
-        ("['list', 'mkdir']", "list, mkdir"),
-        &[
-            ("'everything'", "the rights are: list, read"),
-            ("['list', 'wirte']", "did you mean \"write\"?"),
-            ("[]", "gives no right"),
-            ("['list', 7]", "with the number 7 in it"),
-            ("true", "true is not a list of rights"),
-            ("'readonly'", "did you mean \"read-only\"?"),
-        ],
-    ),
-    (
-        "account[].max_connections",
-        ("4", "4"),
-        &[("0", "would let nobody in"), ("'4'", "remove the quotes: 4"), ("999", "never reached")],
-    ),
-    ("account[].upload", ("'in-place'", "in-place"), &[("'inplace'", "did you mean \"in-place\"?")]),
-    (
-        "anonymous.enabled",
-        ("true", "true"),
-        &[("'yes'", "write true, without quotes"), ("1", "neither true nor false")],
-    ),
-    ("anonymous.home", ("'/srv/pub'", "/srv/pub"), &[("''", "is empty")]),
-    ("anonymous.rights", ("'upload-only'", "upload-only"), &[("'upload'", "did you mean \"upload-only\"?")]),
-    ("anonymous.max_connections", ("100", "100"), &[("-1", "is below 1")]),
-    (
-        "limits.connections",
-        ("200", "200"),
-        &[
-            ("0", "would let nobody in"),
-            ("1.5", "is not a whole number"),
-            ("99999999999999999999999999", "is above 4294967295"),
-            ("5_000_000_000", "is above 4294967295"),
-            (
-                "241",
-                "241 connections need more descriptors than the system gives | expected 240 at most: (1024 descriptors - 64) / 4",
-            ),
-        ],
-    ),
-    (
-        "limits.connections_per_address",
-        ("0x10", "16"),
-        &[("'ten'", "is not a whole number"), ("241", "never reached | `limits.connections` is 240")],
-    ),
-    (
-        "files.keep_partial",
-        ("false", "false"),
-        &[("'no'", "write false, without quotes"), ("0", "neither true nor false")],
-    ),
-    (
-        "timeouts.login",
-        ("'1m30s'", "1m30s"),
-        &[("30", "for seconds write \"30s\""), ("'0s'", "the shortest is \"1s\"")],
-    ),
-    (
-        "timeouts.idle",
-        ("'1h'", "1h"),
-        &[
-            (
-                "'5 minuts'",
-                "\"5 minuts\" is not a duration | expected a number with a unit, such as \"30s\", \"5m\" or \"1h30m\" | did you mean \"5m\"?",
-            ),
-            ("'soon'", "units are ms, s, m, h and d"),
-            ("true", "put it in quotes"),
-        ],
-    ),
-    ("timeouts.data_stall", ("'90s'", "1m30s"), &[("'500ms'", "is too short")]),
-    ("timeouts.data_open", ("'5s'", "5s"), &[("''", "is not a duration")]),
-    ("timeouts.shutdown", ("'0s'", "0s"), &[("'-1s'", "is not a duration")]),
-    (
-        "log.format",
-        ("'json'", "json"),
-        &[("'jsn'", "did you mean \"json\"?"), ("'xml'", "expected \"auto\", \"text\" or \"json\"")],
-    ),
-];
 
 #[test]
 fn every_key_takes_its_good_value_and_refuses_bad_ones() {
@@ -337,7 +175,17 @@ fn defaults_are_those_of_the_table() {
             shutdown: Duration::from_mins(1),
         }
     );
-    assert!(defaults.keep_partial && !defaults.anonymous.enabled.value && defaults.connections.is_none());
+    assert_eq!(
+        defaults.files,
+        Files {
+            keep_partial: true,
+            deny_names: Patterns::default(),
+            bytes_max: None,
+            mode_z: false,
+            extra_commands: ExtraCommands::default(),
+        }
+    );
+    assert!(!defaults.anonymous.enabled.value && defaults.connections.is_none());
     assert_eq!(defaults.anonymous.rights, Rights::READ_ONLY);
     // Each default of the table reads as a value of its row: what `must` relies on.
     for key in KEYS {
@@ -371,7 +219,7 @@ fn keys_of_later_issues_say_so() {
         }
         tested.insert(key.path);
     }
-    assert!(tested.contains("listener[].passive_address_for") && tested.contains("limits.override"));
+    assert!(tested.contains("listener[].trusted_proxies") && tested.contains("limits.override"));
 }
 
 fn with_line_any(section: &str, name: &str) -> String {
@@ -392,6 +240,17 @@ fn unknown_keys_get_what_was_meant() {
         ("[timeout]\nidle = '5m'", "timeout: unknown key | there is no such key | did you mean `timeouts`?"),
         ("[log]\nzzz = 1", "the keys of [log] are: format"),
         ("[[listeners]]\naddress = 'x'", "did you mean `listener`?"),
+        ("[[listener]]\n[[listener.passive_address_for]]\nform = 'x'", "did you mean `from`?"),
+        ("[[listener]]\npassive_addres_for = []", "did you mean `passive_address_for`?"),
+        ("from = 'x'", "`from` belongs under [[listener.passive_address_for]]"),
+        (
+            "[[listener]]\n[listener.passive_address_for]\nfrom = 'x'",
+            "double brackets | expected [[listener.passive_address_for]]",
+        ),
+        (
+            "[[listener]]\n[[listener.passive_address_for]]\naddress = '10.0.0.5'",
+            "listener[1].passive_address_for[1].from: is missing | expected the key `from`",
+        ),
         ("[account]\nname = 'a'", "double brackets | expected [[account]]"),
         ("[[timeouts]]\nidle = '5m'", "stands once | expected [timeouts]"),
         ("log = 'json'", "is a section of its own and stands once | expected [log]"),
@@ -476,6 +335,22 @@ fn contradictions() {
 }
 
 #[test]
+fn a_network_is_told_one_address() {
+    let twice = "[[listener.passive_address_for]]\nfrom='10.0.0.0/8'\naddress='10.0.0.5'\n".repeat(2);
+    let account = format!("[[account]]\nname='a'\npassword_hash='{HASH}'\n");
+    let found = problems(&format!("root='/srv'\n[[listener]]\n{twice}{account}"));
+    assert!(
+        found.len() == 1
+            && found[0].starts_with(
+                "listener[1].passive_address_for[2].from: 10.0.0.0/8 has its address in listener[1].passive_address_for[1] already"
+            ),
+        "{found:#?}"
+    );
+    let second = "[[listener]]\naddress='127.0.0.1:0'\n[[listener.passive_address_for]]\nfrom='10.0.0.0/8'\naddress='auto'\n";
+    assert_eq!(problems(&format!("root='/srv'\n{second}{second}{account}")), Vec::<String>::new());
+}
+
+#[test]
 fn too_many_connections_warn_in_serve() {
     let text = with_line("limits.connections", "241");
     assert!(load_with(&text, true).is_err());
@@ -531,6 +406,62 @@ fn derived_values_say_how() {
         config.effective.iter().all(|effective| effective.row.path != "anonymous.home"),
         "not in force while absent"
     );
+}
+
+#[test]
+fn values_of_files_and_owners_reach_the_struct() {
+    let text = format!(
+        "root = '/srv'\n[[listener]]\n[[listener.passive_address_for]]\nfrom = '10.0.0.0/8'\naddress = '10.0.0.5'\n\
+         [[listener.passive_address_for]]\nfrom = '2001:db8::/32'\naddress = 'auto'\n[[listener]]\naddress = '[::1]:21'\n\
+         [[account]]\nname = 'alice'\npassword_hash = '{HASH}'\nowner = ':www-data'\nfile_mode = '640'\ndir_mode = '2750'\n\
+         [[account]]\nname = 'bob'\npassword_hash = '{HASH}'\nowner = '1000:33'\n\
+         [files]\ndeny_names = ['.ht*']\nmax_file_size = 0x400\nmode_z = true\nextra_commands = ['COMB', 'COMB']\n"
+    );
+    let config = load(&text).unwrap().config;
+    let [alice, bob] = config.accounts.as_slice() else { panic!("two accounts") };
+    let expected =
+        Creation { uid: None, gid: Some(33), file_mode: Some(0o640), directory_mode: Some(0o2750) };
+    assert_eq!(alice.creation, expected);
+    assert_eq!(bob.creation, Creation { uid: Some(1000), gid: Some(33), ..Creation::default() });
+    let [first, second] = config.listeners.as_slice() else { panic!("two listeners") };
+    let told: Vec<_> = first
+        .passive_address_for
+        .iter()
+        .map(|exception| (exception.from.value.0.to_string(), exception.address.clone()))
+        .collect();
+    let inside = PassiveAddress::Fixed("10.0.0.5".parse().unwrap());
+    assert_eq!(told, [("10.0.0.0/8".into(), inside), ("2001:db8::/32".into(), PassiveAddress::Auto)]);
+    assert!(second.passive_address_for.is_empty(), "each listener has its own");
+    let files = &config.files;
+    assert!(files.mode_z && files.bytes_max == Some(1024) && files.extra_commands.0 == Extras::COMB);
+    let patterns = files.deny_names.shared();
+    assert!(patterns.len() == 1 && patterns[0].matches(b".htaccess") && !patterns[0].matches(b"htaccess"));
+
+    let of = |key: &str| config.effective.iter().find(|effective| effective.key == key).unwrap().clone();
+    for (key, value) in [
+        ("account[alice].owner", ":www-data (:33)"),
+        ("account[bob].owner", "1000:33"),
+        ("account[alice].dir_mode", "2750"),
+        ("listener[1].passive_address_for[2].from", "2001:db8::/32"),
+        ("files.max_file_size", "1KiB"),
+        ("files.extra_commands", "COMB"),
+    ] {
+        assert_eq!(of(key).value, value, "{key}");
+        assert!(matches!(of(key).origin, Origin::Line(_)), "{key}");
+    }
+    assert_eq!(of("account[bob].file_mode").value, "0640");
+    assert_eq!(of("account[bob].file_mode").origin, Origin::Derived("0666 without the umask 0027".into()));
+    assert_eq!(of("account[bob].dir_mode").value, "0750");
+}
+
+#[test]
+fn the_design_s_way_to_write_no_limit_is_read() {
+    let config = load(&with_line("files.max_file_size", "'absent'")).unwrap().config;
+    assert_eq!(config.files.bytes_max, None);
+    let shown = config.effective.iter().find(|effective| effective.key == "files.max_file_size").unwrap();
+    assert_eq!(shown.value, "no limit");
+    let config = load(&with_line("files.deny_names", "[]")).unwrap().config;
+    assert!(config.files.deny_names.shared().is_empty());
 }
 
 /// The three errors that users see first; kept word for word.

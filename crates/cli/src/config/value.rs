@@ -1,5 +1,9 @@
 //! How one value is read: from what TOML found to the type the rest of the program uses.
 
+mod creation;
+mod files;
+mod network;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +13,9 @@ use toml::de::DeValue;
 
 use super::duration;
 use crate::keys::{DURABILITY, Kind, LISTENER_TLS, LOG_FORMAT, UPLOAD};
+pub use creation::{Mode, Owner, Who};
+pub use files::{ExtraCommands, Patterns, SizeLimit};
+pub use network::Network;
 
 /// The longest account name, in bytes (PROTOCOL A16).
 pub(super) const NAME_BYTES_MAX: usize = 256;
@@ -330,7 +337,7 @@ pub(super) fn suggest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>)
     let word = word.to_ascii_lowercase().replace('-', "_");
     candidates
         .map(|candidate| {
-            let plain = candidate.replace('-', "_");
+            let plain = candidate.to_ascii_lowercase().replace('-', "_");
             let slips = strsim::damerau_levenshtein(&word, &plain);
             let closeness = if plain.starts_with(&word) && word.len() >= 3 { 0 } else { slips };
             (closeness, candidate)

@@ -62,6 +62,15 @@ fn fields_cannot_be_forged() {
 }
 
 #[test]
+fn what_is_escaped_already_is_not_escaped_again() {
+    let path = "/e\u{202e} \"q\" \\ \n".as_bytes();
+    let text = logged(TEXT, || tracing::info!(path = %tidegate_types::Shown(path), "hello"));
+    assert!(text.trim_end().ends_with(r#"hello path="/e\u{202e} \"q\" \\ \n""#), "{text}");
+    let text = logged(TEXT, || tracing::info!(path = %"ends in \\", raw = r"a\n b", "hello"));
+    assert!(text.trim_end().ends_with(r#"hello path="ends in \\" raw="a\\n b""#), "{text}");
+}
+
+#[test]
 fn only_levels_have_colours() {
     let text = logged(LineStyle::Text { colour: true }, || tracing::info!(user = "\x1b[31mred", "hello"));
     assert!(

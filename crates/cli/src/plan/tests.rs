@@ -7,7 +7,25 @@ struct FakeWorld;
 /// The same machine, from a folder where the demo was made before.
 struct WithDemo;
 
+impl Users for WithDemo {
+    fn user(&self, name: &str) -> Result<Option<u32>, String> {
+        Ok((name == "alice").then_some(1000))
+    }
+
+    fn group(&self, _: &str) -> Result<Option<u32>, String> {
+        Ok(None)
+    }
+
+    fn may_give(&self, _: Option<u32>, _: Option<u32>) -> bool {
+        true
+    }
+}
+
 impl World for WithDemo {
+    fn umask(&self) -> u32 {
+        FakeWorld.umask()
+    }
+
     fn descriptor_limit(&self) -> u64 {
         FakeWorld.descriptor_limit()
     }
@@ -25,7 +43,25 @@ impl World for WithDemo {
     }
 }
 
+impl Users for FakeWorld {
+    fn user(&self, name: &str) -> Result<Option<u32>, String> {
+        Ok((name == "alice").then_some(1000))
+    }
+
+    fn group(&self, _: &str) -> Result<Option<u32>, String> {
+        Ok(None)
+    }
+
+    fn may_give(&self, _: Option<u32>, _: Option<u32>) -> bool {
+        true
+    }
+}
+
 impl World for FakeWorld {
+    fn umask(&self) -> u32 {
+        0o027
+    }
+
     fn descriptor_limit(&self) -> u64 {
         1024
     }
@@ -60,8 +96,14 @@ fn args(dir: Option<&str>, listen: &[&str]) -> ServeArgs {
 
 fn config(text: &str, root: Option<&Path>) -> Config {
     let source = Source::from_text("t.toml", Path::new("/etc"), text);
-    let facts =
-        Facts { descriptor_limit: 1024, is_strict: false, root, kind_of: &|path| FakeWorld.kind_of(path) };
+    let facts = Facts {
+        descriptor_limit: 1024,
+        is_strict: false,
+        root,
+        kind_of: &|path| FakeWorld.kind_of(path),
+        umask: FakeWorld.umask(),
+        users: &FakeWorld,
+    };
     Config::load(&source, &facts)
         .unwrap_or_else(|problems| panic!("{}", problems.render(crate::config::Drawing::Plain)))
         .config
@@ -82,7 +124,7 @@ fn a_folder_alone_is_served_on_loopback() {
     assert_eq!(plan.fresh_password.as_ref().unwrap().reveal(), "ebb-and-flow");
     assert_eq!((plan.connections, plan.connections_per_address), (240, None));
     assert_eq!(
-        (plan.greeting.as_str(), plan.keep_partial, plan.durability),
+        (plan.greeting.as_str(), plan.files.keep_partial, plan.durability),
         ("tidegate ready", true, Durability::Full)
     );
     assert!(plan.demo.is_none() && plan.notices.is_empty());
@@ -141,18 +183,24 @@ fn only_the_demo_may_be_missing() {
 fn a_file_decides_and_the_command_line_overrides() {
     let text = format!(
         "root = '/srv'\n[[listener]]\naddress = '192.0.2.1:21'\npassive_ports = '50000-50009'\npassive_address = '203.0.113.9'\n\
-         [[account]]\nname = 'a'\npassword_hash = '{HASH}'\nmax_connections = 3\nupload = 'in-place'\nrights = 'all'\n\
+         [[listener.passive_address_for]]\nfrom = '10.0.0.0/8'\naddress = 'auto'\n\
+         [[account]]\nowner = 'alice:7'\nfile_mode = '0600'\nname = 'a'\npassword_hash = '{HASH}'\nmax_connections = 3\nupload = 'in-place'\nrights = 'all'\n\
          [[account]]\nname = 'b'\npassword_hash = '{HASH}'\nhome = '/other'\n\
-         [anonymous]\nenabled = true\nmax_connections = 7\n[limits]\nconnections = 100\nconnections_per_address = 9\n"
+         [anonymous]\nenabled = true\nmax_connections = 7\n[files]\nmax_file_size = '1MiB'\n[limits]\nconnections = 100\nconnections_per_address = 9\n"
     );
     let config = config(&text, None);
     let planned = plan(&args(None, &[]), Some(&config), &FakeWorld).unwrap();
     let [listener] = planned.listeners.as_slice() else { panic!("one listener") };
     assert_eq!(listener.passive_ports, Some(PortRange { low: 50000, high: 50009 }));
     assert_eq!(listener.passive_address, PassiveAddress::Fixed("203.0.113.9".parse().unwrap()));
+    let [(network, told)] = listener.passive_address_for.as_slice() else { panic!("one exception") };
+    assert_eq!((network.0.to_string().as_str(), told), ("10.0.0.0/8", &PassiveAddress::Auto));
+    assert_eq!((planned.files.bytes_max, planned.umask), (Some(1 << 20), 0o027));
     let [a, b] = planned.accounts.as_slice() else { panic!("two accounts") };
     assert_eq!((a.home.to_str(), b.home.to_str()), (Some("/srv"), Some("/other")));
     assert_eq!((a.max_connections, a.upload, b.rights), (Some(3), UploadStyle::InPlace, Rights::READ_ONLY));
+    let expected = Creation { uid: Some(1000), gid: Some(7), file_mode: Some(0o600), directory_mode: None };
+    assert_eq!((a.creation, b.creation), (expected, Creation::default()));
     assert_eq!(planned.anonymous.unwrap().max_connections, Some(7));
     assert_eq!((planned.connections, planned.connections_per_address), (100, Some(9)));
     assert!(planned.fresh_password.is_none());

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{Config, Secret};
 use crate::plan::{PlannedAnonymous, PlannedListener};
-use tidegate_types::UploadStyle;
+use tidegate_types::{Creation, UploadStyle};
 
 fn account(name: &str, rights: Rights) -> PlannedAccount {
     PlannedAccount {
@@ -11,6 +11,7 @@ fn account(name: &str, rights: Rights) -> PlannedAccount {
         rights,
         max_connections: None,
         upload: UploadStyle::Atomic,
+        creation: Creation::default(),
     }
 }
 
@@ -29,7 +30,8 @@ fn plan(accounts: Vec<PlannedAccount>, anonymous: Option<Rights>) -> ServePlan {
         connections_per_address: None,
         timeouts: defaults.timeouts,
         durability: defaults.durability,
-        keep_partial: true,
+        files: defaults.files,
+        umask: 0o022,
         log_format: defaults.log_format,
         greeting: defaults.greeting,
         demo: None,

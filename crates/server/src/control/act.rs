@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tidegate_net::{LeaseError, PassiveListener};
 use tidegate_protocol::session::{
-    Action, DataRoute, Event, Job, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId, TransferEnd,
-    TransferPlan,
+    Action, DataRoute, Event, Job, LoginAnswer, Note, PassiveEnd, PassiveError, Progress, RequestId,
+    TransferEnd, TransferPlan,
 };
 use tidegate_types::{AccountName, Cut, Moment, Shown, StorageErrorKind, VirtualPath};
 use tokio::net::TcpStream;
@@ -17,11 +17,17 @@ use tracing::{debug, error, info, warn};
 use super::{Answer, ControlLoop, Pending, PendingKind};
 use crate::clock::Clock;
 use crate::house::{House, Passive};
+use crate::jobs::{Pulse, Watch};
 use crate::login;
 use crate::stage::Stage;
-use crate::storing::{self, Opened, OpenedWhat};
+use crate::storing::{self, Asking, Opened, OpenedWhat};
 use crate::tally::{LiveTransfer, Outcome, add};
-use crate::transfer::{Cargo, Route, Step, Transfer};
+use crate::transfer::{Cargo, Coding, Presence, Route, Step, Transfer};
+
+/// Longest part of what a client says of itself that is logged, in bytes before escaping.
+const NOTED_BYTES_MAX: usize = 256;
+/// How often a session is listened to.
+pub(super) const NOTES_MAX: u8 = 8;
 
 /// A passive port, or why there is none.
 pub(super) type Leased = Result<(PassiveListener, PassiveEnd), PassiveError>;
@@ -107,8 +113,19 @@ impl ControlLoop {
                     error!(session = self.visitor.id, "storage was asked for without a login");
                     return self.answer(Event::StorageAnswered(request, Err(StorageErrorKind::Failed)));
                 };
-                let stored = storing::perform(self.visitor.id, Arc::clone(home), what);
-                self.wait_for(PendingKind::Storage, async move { Answer::Storage(request, stored.await) });
+                let pulse = Arc::new(Pulse::default());
+                let is_long = storing::is_long(&what);
+                let asking = Asking {
+                    session: self.visitor.id,
+                    home: Arc::clone(home),
+                    share: is_long.then(|| self.house.jobs.of(&self.account)),
+                    pulse: Arc::clone(&pulse),
+                };
+                let now = self.house.clock.now();
+                let watch = is_long.then(|| Watch::new(request, pulse, now));
+                let stored = storing::perform(asking, what);
+                let answer = Box::pin(async move { Answer::Storage(request, stored.await) });
+                self.pending = Some(Pending { kind: PendingKind::Storage, answer, watch });
             }
             Action::CancelStorage => {
                 self.forget(PendingKind::Storage);
@@ -125,8 +142,24 @@ impl ControlLoop {
                 let progress = self.transfer.as_ref().map_or_else(idle, |moving| moving.transfer.progress());
                 self.answer(Event::Progress(progress));
             }
+            Action::AskWallTime { request } => self.answer(Event::WallTimeTold(request, Clock::wall())),
+            Action::Note(note, text) => self.note(note, &text),
             Action::Close(reason) => self.closing = Some(reason),
         }
+    }
+
+    /// Writes down what the client says of itself; what it repeats without end does not fill the log.
+    fn note(&mut self, note: Note, text: &[u8]) {
+        if self.notes_left == 0 {
+            return;
+        }
+        self.notes_left -= 1;
+        let what = match note {
+            Note::Client => "client",
+            Note::Host => "host",
+        };
+        let said = Shown(text.get(..NOTED_BYTES_MAX).unwrap_or(text));
+        info!(session = self.visitor.id, account = %Shown(self.account.as_bytes()), what, %said, "told");
     }
 
     /// Tells the machine an answer that is known on the spot; what it leads to is performed by the caller of `act`.
@@ -136,7 +169,7 @@ impl ControlLoop {
     }
 
     fn wait_for(&mut self, kind: PendingKind, answer: impl Future<Output = Answer> + Send + 'static) {
-        self.pending = Some(Pending { kind, answer: Box::pin(answer) });
+        self.pending = Some(Pending { kind, answer: Box::pin(answer), watch: None });
     }
 
     fn forget(&mut self, kind: PendingKind) {
@@ -175,14 +208,17 @@ impl ControlLoop {
     fn open_passive(&mut self, request: RequestId, tells_address: bool) {
         // Its port is free for the next lease.
         self.passive = None;
-        let (house, local) = (Arc::clone(&self.house), self.visitor.local);
+        let house = Arc::clone(&self.house);
+        let (local, peer) = (self.visitor.local, self.visitor.peer.ip());
         let (session, place) = (self.visitor.id, self.visitor.listener);
         self.wait_for(PendingKind::Passive, async move {
             let Some(passive) = house.passive.get(place) else {
                 return Answer::Passive(request, Err(PassiveError::Failed));
             };
             let leased = match lease(&house, passive, session, local) {
-                Ok(listener) if tells_address => Ok(with_address(&house, passive, session, listener).await),
+                Ok(listener) if tells_address => {
+                    Ok(with_address(&house, passive, (session, peer), listener).await)
+                }
                 Ok(listener) => Ok(plain(listener)),
                 Err(error) => Err(error),
             };
@@ -192,7 +228,9 @@ impl ControlLoop {
 
     fn begin_transfer(&mut self, plan: TransferPlan) {
         let opened = self.opened.take();
-        let Some((cargo, verb, path)) = opened.and_then(|opened| load(opened, plan.job, plan.ascii)) else {
+        let Some((cargo, verb, path)) = opened
+            .and_then(|opened| load(opened, plan.job, Coding { ascii: plan.ascii, deflate: plan.deflate }))
+        else {
             error!(session = self.visitor.id, "a transfer was begun of nothing");
             let end = TransferEnd::StorageFailed(StorageErrorKind::Failed, None);
             return self.answer(Event::TransferEnded(end));
@@ -204,8 +242,13 @@ impl ControlLoop {
             }
             DataRoute::Active(to) => Route::Active { local: self.visitor.local, to },
         };
+        let transfer = Transfer::new(self.house.clock, Presence::new(&self.visitor.stream), route, cargo);
+        if self.session.has_quit() {
+            // Said behind the transfer command, before there was a transfer.
+            transfer.note_quit();
+        }
         self.transfer = Some(Box::new(Moving {
-            transfer: Transfer::new(self.house.clock, route, cargo),
+            transfer,
             live: LiveTransfer::new(&self.house.tally),
             verb,
             path,
@@ -242,7 +285,7 @@ impl ControlLoop {
         let Moving { transfer, live, verb, path, since } = *moving;
         let expired = *self.stage.borrow() == Stage::Expired;
         live.end(match end {
-            TransferEnd::Completed { .. } => Outcome::Completed,
+            TransferEnd::Completed { .. } | TransferEnd::Bounded { .. } => Outcome::Completed,
             TransferEnd::Aborted(_) if expired => Outcome::Cut,
             _ => Outcome::Failed,
         });
@@ -317,11 +360,11 @@ fn plain(listener: PassiveListener) -> (PassiveListener, PassiveEnd) {
 async fn with_address(
     house: &House,
     passive: &Passive,
-    session: u64,
+    (session, peer): (u64, IpAddr),
     listener: PassiveListener,
 ) -> (PassiveListener, PassiveEnd) {
     let (listener, reached) = plain(listener);
-    let Some(address) = passive.address.advertised(reached.address).await else {
+    let Some(address) = passive.address.advertised(reached.address, peer).await else {
         if passive.may_complain(house.clock.now()) {
             warn!(session, "the passive address cannot be resolved; the address the client reached is told");
         }
@@ -331,14 +374,16 @@ async fn with_address(
 }
 
 /// Puts what storage opened and what the plan says together; `None` when they do not belong together.
-fn load(opened: Opened, job: Job, ascii: bool) -> Option<(Cargo, Verb, VirtualPath)> {
+fn load(opened: Opened, job: Job, coding: Coding) -> Option<(Cargo, Verb, VirtualPath)> {
     let (cargo, verb) = match (opened.what, job) {
         (OpenedWhat::Download(reader), Job::Download { offset, size }) => {
-            (Cargo::Download { reader, from: offset, to: size, ascii }, Verb::Download)
+            (Cargo::Download { reader, from: offset, to: size, coding }, Verb::Download)
         }
-        (OpenedWhat::Upload(upload), Job::Upload) => (Cargo::Upload { upload, ascii }, Verb::Upload),
+        (OpenedWhat::Upload(upload), Job::Upload { end_max }) => {
+            (Cargo::Upload { upload, end_max, coding }, Verb::Upload)
+        }
         (OpenedWhat::Listing(source), Job::List(plan)) => {
-            (Cargo::Listing { source, plan, now: Clock::wall() }, Verb::List)
+            (Cargo::Listing { source, plan, now: Clock::wall(), deflate: coding.deflate }, Verb::List)
         }
         _ => return None,
     };
@@ -352,6 +397,7 @@ impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = match self.0 {
             TransferEnd::Completed { .. } => return f.write_str("completed"),
+            TransferEnd::Bounded { .. } => return f.write_str("completed up to its bound"),
             TransferEnd::NoConnection => return f.write_str("no data connection"),
             TransferEnd::ConnectionLost(cut) => {
                 f.write_str("data connection lost")?;

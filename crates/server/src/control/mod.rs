@@ -29,11 +29,12 @@ use tracing::{debug, info, warn};
 
 use crate::gate::PermitGuard;
 use crate::house::House;
+use crate::jobs::Watch;
 use crate::stage::{Stage, retry_after_secs};
 use crate::storing::{Opened, Stored};
 use crate::tally::{LiveSession, add};
 use crate::transfer::Step;
-use act::{Awaiting, Moving};
+use act::{Awaiting, Moving, NOTES_MAX};
 use output::{OUTPUT_BYTES_MAX, Output};
 
 /// Read from the control connection at once; on the stack, only while reading.
@@ -48,7 +49,8 @@ const TRANSFER_END: Duration = Duration::from_secs(2);
 /// Somebody who was let in.
 pub(crate) struct Visitor {
     pub(crate) id: u64,
-    pub(crate) stream: TcpStream,
+    /// Shared with nobody but, for a moment, a thread that is about to publish an upload.
+    pub(crate) stream: Arc<TcpStream>,
     pub(crate) peer: SocketAddr,
     pub(crate) local: SocketAddr,
     pub(crate) listener: usize,
@@ -60,6 +62,8 @@ pub(crate) struct Visitor {
 struct Pending {
     kind: PendingKind,
     answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    /// Of a long job: looks whether it goes on.
+    watch: Option<Watch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,9 +124,11 @@ pub(crate) struct ControlLoop {
     /// When the timer rings; `None`: never, or it rang. Moved only to earlier, so that a command costs no timer.
     armed: Option<Moment>,
     since: Moment,
+    /// How many more times what the client says of itself is logged.
+    notes_left: u8,
     /// For the log.
     account: String,
-    _live: LiveSession,
+    live: LiveSession,
 }
 
 impl ControlLoop {
@@ -154,8 +160,9 @@ impl ControlLoop {
             timer: Box::pin(tokio::time::sleep_until(house.clock.instant(since))),
             armed: None,
             since,
+            notes_left: NOTES_MAX,
             account: String::new(),
-            _live: LiveSession::new(&house.tally),
+            live: LiveSession::new(&house.tally, &house.crowd),
             visitor,
             house,
         })
@@ -203,27 +210,63 @@ impl ControlLoop {
     /// one piece at the end.
     fn settle(&mut self) -> bool {
         let has_more = self.take_lines();
-        if !has_more && self.closing.is_none() && self.is_gone_for_good() {
-            self.told_gone = true;
-            self.tell(Event::PeerClosed);
-        }
+        self.tell_if_gone(has_more);
         let now = self.house.clock.now();
+        if self.closing.is_none()
+            && let Some(watch) = self.pending.as_mut().and_then(|pending| pending.watch.as_mut())
+            && let Some(request) = watch.look(now)
+        {
+            self.tell(Event::StorageBusy(request));
+        }
         if self.closing.is_none() && self.session.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.tell(Event::Tick);
         }
         self.send_wire();
+        // A reset is often found in writing only.
+        self.tell_if_gone(has_more);
+        self.give_up_the_deaf(now);
         self.arm();
         has_more
     }
 
+    fn tell_if_gone(&mut self, has_more: bool) {
+        if !has_more && self.closing.is_none() && self.is_gone_for_good() {
+            self.told_gone = true;
+            self.tell(Event::PeerClosed);
+            self.send_wire();
+        }
+    }
+
+    /// Ends the session of a client that has taken no byte of its replies for the idle time. It is as good as gone, whatever it
+    /// waits for: its storage answers wait for room, and each would start the clock of the machine again.
+    fn give_up_the_deaf(&mut self, now: Moment) {
+        let is_deaf = self.deaf_until().is_some_and(|until| until <= now);
+        if is_deaf && self.closing.is_none() && self.gone != Some(Gone::Broken) {
+            let secs = self.house.settings.timeouts.idle.as_secs();
+            info!(session = self.visitor.id, secs, bytes = self.output.len(), "the client takes no replies");
+            self.gone = Some(Gone::Broken);
+            self.closing = Some(CloseReason::PeerClosed);
+        }
+    }
+
+    /// Returns when replies that the client does not take have waited for too long.
+    fn deaf_until(&self) -> Option<Moment> {
+        self.output.waits_since().map(|since| since + self.house.settings.timeouts.idle)
+    }
+
     /// Takes the lines of one turn; returns whether there may be more.
     fn take_lines(&mut self) -> bool {
-        for _ in 0..LINES_A_TURN {
-            if self.closing.is_some() || !self.take_line() {
-                return false;
-            }
+        let mut taken = 0;
+        while taken < LINES_A_TURN && self.closing.is_none() && self.take_line() {
+            taken += 1;
         }
-        true
+        if taken > 0
+            && let Some(moving) = &self.transfer
+            && self.session.has_quit()
+        {
+            moving.transfer.note_quit();
+        }
+        taken == LINES_A_TURN && self.closing.is_none()
     }
 
     /// Tells the machine one line; returns whether there was one.
@@ -258,13 +301,15 @@ impl ControlLoop {
     }
 
     /// Returns whether the machine must hear now that the client went away. Lines sent before an orderly end come first, but a
-    /// transfer does not go on for nobody.
+    /// transfer or a long job does not go on for nobody.
     fn is_gone_for_good(&self) -> bool {
         let now = match self.gone {
             None => false,
             Some(Gone::Broken) => true,
             Some(Gone::Ended) => {
-                self.session.is_transferring() || (self.session.wants_lines() && !self.output.is_full())
+                self.session.is_transferring()
+                    || self.session.has_job()
+                    || (self.session.wants_lines() && !self.output.is_full())
             }
         };
         now && !self.told_gone
@@ -304,7 +349,8 @@ impl ControlLoop {
             self.actions.wire.clear();
             return;
         }
-        if let Err(error) = self.output.send(&self.visitor.stream, &mut self.actions.wire) {
+        let now = self.house.clock.now();
+        if let Err(error) = self.output.send(&self.visitor.stream, &mut self.actions.wire, now) {
             self.broken(&error);
         }
     }
@@ -314,9 +360,11 @@ impl ControlLoop {
         self.gone = Some(Gone::Broken);
     }
 
-    /// Makes the timer ring no later than the next deadline.
+    /// Makes the timer ring no later than the next deadline, or the next look at a long job.
     fn arm(&mut self) {
-        let Some(deadline) = self.session.next_deadline() else { return };
+        let watch = self.pending.as_ref().and_then(|pending| pending.watch.as_ref());
+        let moments = [self.session.next_deadline(), watch.map(Watch::next_at), self.deaf_until()];
+        let Some(deadline) = moments.into_iter().flatten().min() else { return };
         if self.armed.is_none_or(|armed| deadline < armed) {
             self.timer.as_mut().reset(self.house.clock.instant(deadline));
             self.armed = Some(deadline);
@@ -366,7 +414,7 @@ impl ControlLoop {
         };
         if ready.is_writable()
             && !self.output.is_empty()
-            && let Err(error) = self.output.flush(&self.visitor.stream)
+            && let Err(error) = self.output.flush(&self.visitor.stream, self.house.clock.now())
         {
             return self.broken(&error);
         }
@@ -435,6 +483,9 @@ impl ControlLoop {
                 self.end_transfer(end);
             }
         }
+        if self.output.is_full() || self.reader.room() == 0 {
+            self.live.note_much();
+        }
         if let CloseReason::Refused(cause) = reason {
             self.house.tally.refused(cause);
         }
@@ -451,8 +502,9 @@ impl ControlLoop {
         let Self { visitor: Visitor { stream, permit, linger, .. }, login, .. } = *self;
         // The next one may come in while this socket lingers.
         drop((login, permit));
-        match stream.into_std() {
-            Ok(stream) if !broken => linger.linger(OwnedFd::from(stream)),
+        // Where a commit looks at it this very moment, that thread closes it.
+        match Arc::into_inner(stream).map(TcpStream::into_std) {
+            Some(Ok(stream)) if !broken => linger.linger(OwnedFd::from(stream)),
             _ => {}
         }
     }
@@ -460,7 +512,7 @@ impl ControlLoop {
     async fn say_the_rest(&mut self) {
         while !self.output.is_empty() && self.gone != Some(Gone::Broken) {
             let written = match self.visitor.stream.writable().await {
-                Ok(()) => self.output.flush(&self.visitor.stream),
+                Ok(()) => self.output.flush(&self.visitor.stream, self.house.clock.now()),
                 Err(error) => Err(error),
             };
             if let Err(error) = written {

@@ -9,7 +9,9 @@ use tidegate_types::StorageErrorKind;
 use tokio::net::TcpStream;
 
 use super::link::Link;
-use super::{Stop, conclude};
+use super::outlet::Outlet;
+use super::{Coding, Stop, conclude};
+use crate::jobs::shrank;
 
 /// What one hop to a thread moves at most.
 const STEP_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -22,13 +24,13 @@ pub(super) async fn download(
     data: Arc<TcpStream>,
     reader: Box<dyn Reader>,
     span: Range<u64>,
-    ascii: bool,
+    coding: Coding,
 ) -> TransferEnd {
-    let by_kernel = !ascii && reader.as_file().is_some();
+    let by_kernel = coding.is_plain() && reader.as_file().is_some();
     let sent = if by_kernel {
         send_by_kernel(link, &data, reader, span).await
     } else {
-        send_by_buffer(link, &data, reader, span, ascii.then(Encoder::new)).await
+        send_by_buffer(link, (&data, coding), reader, span).await
     };
     conclude(link, data, sent)
 }
@@ -64,7 +66,7 @@ async fn send_by_kernel(
         link.moved(sent.moved);
         at += sent.moved;
         if sent.end == SendEnd::EndOfFile && at < span.end {
-            return Err(shrank(at, span.end));
+            return Err(shrank(at, span.end).into());
         }
     }
     Ok(())
@@ -72,11 +74,12 @@ async fn send_by_kernel(
 
 async fn send_by_buffer(
     link: &Link,
-    data: &TcpStream,
+    (data, coding): (&TcpStream, Coding),
     reader: Box<dyn Reader>,
     span: Range<u64>,
-    mut encoder: Option<Encoder>,
 ) -> Result<(), Stop> {
+    let mut encoder = coding.ascii.then(Encoder::new);
+    let mut outlet = Outlet::new(link, data, coding.deflate);
     let mut at = span.start;
     let mut encoded = Vec::new();
     let mut buffer = Vec::new();
@@ -88,24 +91,23 @@ async fn send_by_buffer(
         // The allocator may have given more room than was asked for.
         buffer.truncate(left);
         if buffer.is_empty() {
-            return Err(shrank(at, span.end));
+            return Err(shrank(at, span.end).into());
         }
         at += buffer.len() as u64;
         match &mut encoder {
             Some(encoder) => {
-                encoded.clear();
                 encoder.push(&buffer, &mut encoded);
-                link.send(data, &encoded).await?;
+                encoded = outlet.send(encoded).await?;
             }
-            None => link.send(data, &buffer).await?,
+            None => buffer = outlet.send(buffer).await?,
+        }
+        // A storage in memory and a client that reads fast enough would never wait.
+        tokio::task::consume_budget().await;
+        if link.is_aborted() {
+            return Err(Stop::Aborted);
         }
     }
-    Ok(())
-}
-
-fn shrank(at: u64, size: u64) -> Stop {
-    let detail = format!("the file ends at byte {at} now, it had {size} when it was opened");
-    Stop::Storage(StorageError::new(StorageErrorKind::Failed, detail))
+    outlet.finish().await
 }
 
 pub(super) fn no_descriptor() -> Stop {

@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tidegate_protocol::session::Progress;
-use tidegate_storage::StorageError;
+use tidegate_storage::{StillWanted, StorageError};
 use tidegate_types::{Moment, StorageErrorKind};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use super::Stop;
+use super::{Presence, Stop};
 use crate::clock::Clock;
 
 /// What the control loop and its running transfer both see: how far it is, and the wish to end it.
 #[derive(Debug)]
 pub(crate) struct Link {
     clock: Clock,
+    presence: Arc<Presence>,
     bytes: AtomicU64,
     /// Nanoseconds of the moment when the peer moved last.
     last_at: AtomicU64,
@@ -30,9 +31,10 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(clock: Clock) -> Arc<Self> {
+    pub(super) fn new(clock: Clock, presence: Presence) -> Arc<Self> {
         Arc::new(Self {
             clock,
+            presence: Arc::new(presence),
             bytes: AtomicU64::new(0),
             last_at: AtomicU64::new(nanos(clock.now())),
             busy: AtomicBool::new(false),
@@ -59,6 +61,17 @@ impl Link {
             // The peer may be gone already: that is what was wanted.
             let _ = tidegate_net::shutdown_both(&*data);
         }
+    }
+
+    /// Notes that the client has said QUIT.
+    pub(super) fn note_quit(&self) {
+        self.presence.note_quit();
+    }
+
+    /// Returns the question that a commit asks at its last moment.
+    pub(super) fn still_wanted(&self) -> StillWanted {
+        let presence = Arc::clone(&self.presence);
+        Arc::new(move || presence.is_there())
     }
 
     pub(super) fn is_aborted(&self) -> bool {

@@ -1,9 +1,14 @@
 //! One transfer: the data connection, then the bytes. Polled inside the task of its session.
 
 mod download;
+mod glob;
 mod link;
 mod listing;
+mod outlet;
+mod presence;
+mod tree;
 mod upload;
+mod zlib;
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -21,19 +26,37 @@ use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
+pub(crate) use glob::GlobWalk;
 use link::Link;
-pub(crate) use listing::ListSource;
+pub(crate) use listing::{Directory, ListSource};
+pub(crate) use presence::Presence;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What is moved, with what storage opened for it.
 pub(crate) enum Cargo {
     /// Bytes `from..to` of a file.
-    Download { reader: Box<dyn Reader>, from: u64, to: u64, ascii: bool },
-    /// Everything the client sends.
-    Upload { upload: Box<dyn Upload>, ascii: bool },
-    /// A listing; `now` decides how dates look.
-    Listing { source: ListSource, plan: ListPlan, now: Timestamp },
+    Download { reader: Box<dyn Reader>, from: u64, to: u64, coding: Coding },
+    /// Everything the client sends, up to the byte `end_max` of the file (exclusive).
+    Upload { upload: Box<dyn Upload>, end_max: Option<u64>, coding: Coding },
+    /// A listing; `now` decides how dates look, `deflate` is the level of MODE Z.
+    Listing { source: ListSource, plan: ListPlan, now: Timestamp, deflate: Option<u8> },
+}
+
+/// How bytes look on the data connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Coding {
+    /// Line ends are converted (TYPE A).
+    pub(crate) ascii: bool,
+    /// The level of compression (MODE Z).
+    pub(crate) deflate: Option<u8>,
+}
+
+impl Coding {
+    /// Returns whether bytes go as they are: the kernel may copy them.
+    fn is_plain(self) -> bool {
+        !self.ascii && self.deflate.is_none()
+    }
 }
 
 /// How the data connection comes to be.
@@ -71,9 +94,10 @@ pub(crate) enum Step {
 }
 
 impl Transfer {
-    /// Begins to open the data connection for `cargo`. Nothing happens until [`step`](Self::step) is polled.
-    pub(crate) fn new(clock: Clock, route: Route, cargo: Cargo) -> Self {
-        let link = Link::new(clock);
+    /// Begins to open the data connection for `cargo`, on behalf of the client of `presence`. Nothing happens until
+    /// [`step`](Self::step) is polled.
+    pub(crate) fn new(clock: Clock, presence: Presence, route: Route, cargo: Cargo) -> Self {
+        let link = Link::new(clock, presence);
         let opening = Box::pin(open(Arc::clone(&link), route));
         Self { link, running: Running::Opening(opening, Some(cargo)) }
     }
@@ -117,6 +141,11 @@ impl Transfer {
     pub(crate) fn progress(&self) -> Progress {
         self.link.progress()
     }
+
+    /// Notes that the client has said QUIT: it may close now.
+    pub(crate) fn note_quit(&self) {
+        self.link.note_quit();
+    }
 }
 
 async fn open(link: Arc<Link>, route: Route) -> Result<TcpStream, Stop> {
@@ -138,14 +167,14 @@ async fn open(link: Arc<Link>, route: Route) -> Result<TcpStream, Stop> {
 
 fn carry(link: Arc<Link>, data: Arc<TcpStream>, cargo: Cargo) -> Boxed<TransferEnd> {
     match cargo {
-        Cargo::Download { reader, from, to, ascii } => {
-            Box::pin(async move { download::download(&link, data, reader, from..to, ascii).await })
+        Cargo::Download { reader, from, to, coding } => {
+            Box::pin(async move { download::download(&link, data, reader, from..to, coding).await })
         }
-        Cargo::Upload { upload, ascii } => {
-            Box::pin(async move { upload::receive(&link, data, upload, ascii).await })
+        Cargo::Upload { upload, end_max, coding } => {
+            Box::pin(async move { upload::receive(&link, data, upload, end_max, coding).await })
         }
-        Cargo::Listing { source, plan, now } => {
-            Box::pin(async move { listing::send(&link, data, source, &plan, now).await })
+        Cargo::Listing { source, plan, now, deflate } => {
+            Box::pin(async move { listing::send(&link, data, source, (&plan, deflate), now).await })
         }
     }
 }
@@ -165,6 +194,17 @@ async fn abort(upload: Box<dyn Upload>) -> Option<Cut> {
         Ok(cut) => Some(cut),
         Err(error) => {
             warn!(%error, "an upload that was given up");
+            None
+        }
+    }
+}
+
+/// Takes an upload back and tells what remains.
+async fn take_back(upload: Box<dyn Upload>) -> Option<Cut> {
+    match upload.take_back().await {
+        Ok(cut) => Some(cut),
+        Err(error) => {
+            warn!(%error, "an upload that was taken back");
             None
         }
     }
@@ -196,10 +236,16 @@ enum Stop {
     Aborted,
     NoConnection(io::Error),
     Lost(io::Error),
+    /// What the client sent cannot be taken: no fault of the storage.
+    Corrupt(StorageError),
     Storage(StorageError),
 }
 
 impl Stop {
+    fn is_too_large(&self) -> bool {
+        matches!(self, Self::Storage(error) | Self::Corrupt(error) if error.kind == StorageErrorKind::TooLarge)
+    }
+
     /// Logs the reason and returns how the transfer ended.
     fn into_end(self, cut: Option<Cut>) -> TransferEnd {
         match self {
@@ -211,6 +257,14 @@ impl Stop {
             Self::Lost(error) => {
                 debug!(%error, "the data connection broke");
                 TransferEnd::ConnectionLost(cut)
+            }
+            Self::Corrupt(error) => {
+                debug!(%error, "what a client sent stopped its transfer");
+                TransferEnd::StorageFailed(error.kind, cut)
+            }
+            Self::Storage(error) if error.kind == StorageErrorKind::TooLarge => {
+                debug!(%error, "a file grew too large");
+                TransferEnd::StorageFailed(error.kind, cut)
             }
             Self::Storage(error) => {
                 warn!(%error, "storage stopped a transfer");
@@ -241,7 +295,8 @@ impl From<tidegate_net::CopyError> for Stop {
 fn kind_of(error: &io::Error) -> StorageErrorKind {
     match error.kind() {
         io::ErrorKind::StorageFull => StorageErrorKind::DiskFull,
-        io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StorageErrorKind::QuotaExceeded,
+        io::ErrorKind::QuotaExceeded => StorageErrorKind::QuotaExceeded,
+        io::ErrorKind::FileTooLarge => StorageErrorKind::TooLarge,
         io::ErrorKind::OutOfMemory => StorageErrorKind::Exhausted,
         _ => StorageErrorKind::Failed,
     }

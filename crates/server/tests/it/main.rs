@@ -3,6 +3,12 @@
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
+mod long;
+#[cfg(test)]
+mod mode_z;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod support;

@@ -132,6 +132,44 @@ async fn a_client_that_never_reads_is_not_read_from_for_ever() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_is_gone_after_the_idle_time() {
+    let timeouts = Timeouts { login: LONG, idle: SHORT * 2, data_open: LONG, data_stall: LONG };
+    let house = Setup { timeouts, ..Setup::default() }.start();
+    for number in 0..1000 {
+        house.files.put(&format!("/{number}"), "");
+    }
+    let mut client = house.enter().await;
+    let lines = b"STAT /\r\n".repeat(1000);
+    while tokio::time::timeout(SHORT, client.stream.write_all(&lines)).await.is_ok_and(|sent| sent.is_ok()) {}
+    soon("the session's end", async {
+        while house.handle.snapshot().sessions > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_its_replies_slowly_stays() {
+    let timeouts = Timeouts { login: LONG, idle: SHORT * 4, data_open: LONG, data_stall: LONG };
+    let house = Setup { timeouts, ..Setup::default() }.start();
+    for number in 0..1000 {
+        house.files.put(&format!("/{number}"), "");
+    }
+    let mut client = house.enter().await;
+    client.send(b"STAT /\r\n".repeat(500)).await;
+    client.send("SYST\r\n").await;
+    // 30 MB in 3 s: longer than the idle time.
+    for round in 0..500 {
+        client.hear("212").await;
+        if round % 25 == 0 {
+            tokio::time::sleep(SHORT * 3 / 4).await;
+        }
+    }
+    client.hear("215").await;
+}
+
+#[tokio::test]
 async fn a_listening_address_in_use_is_told() {
     let house = Setup::default().start();
     let taken = std::panic::AssertUnwindSafe(|| Setup { listen: house.address, ..Setup::default() }.start());

@@ -220,14 +220,86 @@ async fn a_client_that_dies_during_an_upload_leaves_no_file() {
         // As the kernel does for a killed process: both connections, the control connection first.
         drop(client);
         drop(data);
-        soon("the session's end", async {
-            while house.handle.snapshot().sessions > 0 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        no_session(&house).await;
         assert_eq!(house.files.get("/half"), None);
     }
+}
+
+/// Sends a file that is committed slowly, says `words` and closes both connections, the data connection first; then lets the
+/// commit go on. Returns whether the file is there in the end.
+async fn is_published_after(house: &House, words: &str) -> bool {
+    let mut client = house.enter().await;
+    let mut data = client.transfer("STOR slow").await;
+    data.send(b"half of it").await;
+    data.0.shutdown().await.unwrap();
+    // The server closes its end when it has read ours, and commits.
+    assert_eq!(data.rest().await, b"");
+    client.send(words).await;
+    drop(client);
+    house.files.commits.add_permits(1);
+    no_session(house).await;
+    house.files.get("/slow").is_some()
+}
+
+async fn no_session(house: &House) {
+    soon("the session's end", async {
+        while house.handle.snapshot().sessions > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_gone_at_the_last_moment_leaves_no_file() {
+    for house in both() {
+        assert!(
+            !is_published_after(&house, "").await,
+            "it closed the data first, and the control connection at once"
+        );
+        let summary = house.end().await;
+        assert_eq!((summary.transfers_completed, summary.transfers_failed), (0, 1));
+    }
+    for house in both() {
+        assert!(is_published_after(&house, "QUIT\r\n").await, "it said goodbye");
+        let summary = house.end().await;
+        assert_eq!((summary.transfers_completed, summary.transfers_failed), (1, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_with_its_goodbye_right_behind_it_is_complete() {
+    for house in both() {
+        for round in 0..3 {
+            let mut client = house.enter().await;
+            let mut data = client.data().await;
+            client.send(format!("STOR slow{round}\r\nQUIT\r\n")).await;
+            data.send(b"all of it").await;
+            data.0.shutdown().await.unwrap();
+            assert_eq!(data.rest().await, b"");
+            client.hear("150").await;
+            drop(client);
+            house.files.commits.add_permits(1);
+            no_session(&house).await;
+            assert_eq!(house.files.get(&format!("/slow{round}")), Some(b"all of it".to_vec()), "{round}");
+        }
+        let summary = house.end().await;
+        assert_eq!((summary.transfers_completed, summary.transfers_failed), (3, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_resets_before_it_is_greeted_is_forgotten() {
+    let house = Setup::default().start();
+    for _ in 0..20 {
+        // Nothing of the session runs before this test waits, so that its greeting finds the reset.
+        let stream = std::net::TcpStream::connect(house.address).unwrap();
+        rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+    }
+    // Who comes later is greeted later.
+    house.enter().await.expect("QUIT", "221").await;
+    no_session(&house).await;
+    assert_eq!(house.end().await.sessions_served, 21);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -392,10 +464,12 @@ async fn a_stranger_on_the_passive_port_is_dropped_and_the_peer_awaited() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn passive_ports_run_out_and_come_back() {
-    let probe = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // An address of its own: the other tests take any free port of 127.0.0.1.
+    let listen: SocketAddr = "127.0.0.9:0".parse().unwrap();
+    let probe = std::net::TcpListener::bind(listen).unwrap();
     let only = probe.local_addr().unwrap().port();
     drop(probe);
-    let house = Setup { passive_ports: PortChoice::Range(only..=only), ..Setup::default() }.start();
+    let house = Setup { listen, passive_ports: PortChoice::Range(only..=only), ..Setup::default() }.start();
     let (mut first, mut second) = (house.enter().await, house.enter().await);
     assert_eq!(first.epsv().await, only);
     second.expect("EPSV", "425").await;

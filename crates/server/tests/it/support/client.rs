@@ -101,6 +101,15 @@ impl Client {
         Data::connect(SocketAddr::new(self.stream.peer_addr().unwrap().ip(), port)).await
     }
 
+    /// Opens a passive data connection whose buffer is small: what nobody reads does not fit into the kernel.
+    pub(crate) async fn narrow_data(&mut self) -> Data {
+        let port = self.epsv().await;
+        let to = SocketAddr::new(self.stream.peer_addr().unwrap().ip(), port);
+        let socket = if to.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
+        socket.set_recv_buffer_size(64 * 1024).unwrap();
+        Data(soon("a data connection", socket.connect(to)).await.unwrap())
+    }
+
     /// Sends a command with a passive data connection and returns it after the 150.
     pub(crate) async fn transfer(&mut self, command: &str) -> Data {
         let data = self.data().await;

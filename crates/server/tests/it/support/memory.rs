@@ -6,16 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tidegate_storage::{
-    Answer, Backend, Cut, Listing, Pages, Reader, Storage, StorageError, Tenant, Upload, UploadRequest,
-    UploadStart,
+    Answer, Backend, Committed, Cut, Listing, Pages, Reader, StillWanted, Storage, StorageError, Tenant,
+    Upload, UploadRequest, UploadStart,
 };
 use tidegate_types::{Access, Entry, FileKind, Metadata, StorageErrorKind, Timestamp, Unique, VirtualPath};
 use tokio::sync::Semaphore;
 
 type Files = Arc<Mutex<BTreeMap<Vec<u8>, Option<Vec<u8>>>>>;
 
-/// Files in memory, one home for everybody. Names that begin with `bad` cannot be read past the middle; commits wait for
-/// `commits` when a file's name begins with `slow`; kernel copies of names that begin with `panic` panic.
+/// Files in memory, one home for everybody. Names that begin with `bad` cannot be read past the middle; where a name begins
+/// with `slow`, commits of a file, listings of a directory behind its first 3,000 entries, and removals of a tree wait for
+/// `commits`; kernel copies of names that begin with `panic` panic.
 pub(crate) struct Memory {
     /// A directory has no content.
     files: Files,
@@ -23,6 +24,8 @@ pub(crate) struct Memory {
     pub(crate) commits: Arc<Semaphore>,
     /// Set once an upload gave its descriptor away, which may drop what it replaces.
     pub(crate) lent: Arc<AtomicBool>,
+    /// Set once an upload was told that what arrived is not to be kept.
+    pub(crate) broken: Arc<AtomicBool>,
 }
 
 impl Memory {
@@ -33,11 +36,16 @@ impl Memory {
             kernel,
             commits: Arc::new(Semaphore::new(0)),
             lent: Arc::default(),
+            broken: Arc::default(),
         }
     }
 
     pub(crate) fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
         self.files.lock().unwrap().insert(path.into(), Some(content.into()));
+    }
+
+    pub(crate) fn put_directory(&self, path: &str) {
+        self.files.lock().unwrap().insert(path.into(), None);
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Vec<u8>> {
@@ -48,7 +56,8 @@ impl Memory {
 impl Backend for Memory {
     fn open<'a>(&'a self, _tenant: &'a Tenant) -> Answer<'a, Arc<dyn Storage>> {
         let (files, commits) = (Arc::clone(&self.files), Arc::clone(&self.commits));
-        let home = Home { files, kernel: self.kernel, commits, lent: Arc::clone(&self.lent) };
+        let (lent, broken) = (Arc::clone(&self.lent), Arc::clone(&self.broken));
+        let home = Home { files, kernel: self.kernel, commits, lent, broken };
         Box::pin(async move { Ok(Arc::new(home) as Arc<dyn Storage>) })
     }
 }
@@ -58,6 +67,7 @@ struct Home {
     kernel: bool,
     commits: Arc<Semaphore>,
     lent: Arc<AtomicBool>,
+    broken: Arc<AtomicBool>,
 }
 
 fn facts(content: Option<&Vec<u8>>) -> Metadata {
@@ -72,6 +82,10 @@ fn facts(content: Option<&Vec<u8>>) -> Metadata {
         unique: Unique::default(),
         access: Access::ALL,
     }
+}
+
+fn is_slow(path: &VirtualPath) -> bool {
+    path.file_name().is_some_and(|name| name.starts_with(b"slow"))
 }
 
 fn error(kind: StorageErrorKind) -> StorageError {
@@ -104,7 +118,8 @@ impl Home {
                 })
             })
             .collect();
-        Ok(Listing { about: facts(None), pages: Box::new(InMemoryPages(entries)) })
+        let slow = is_slow(path).then(|| Arc::clone(&self.commits));
+        Ok(Listing { about: facts(None), pages: Box::new(InMemoryPages { entries, given: 0, slow }) })
     }
 
     fn open_now(&self, path: &VirtualPath, offset: u64) -> Result<Box<dyn Reader>, StorageError> {
@@ -142,7 +157,7 @@ impl Home {
             file.write_all(&before).unwrap();
             file
         });
-        let slow = request.path.file_name().is_some_and(|name| name.starts_with(b"slow"));
+        let slow = is_slow(&request.path);
         Box::new(InMemoryUpload {
             path: request.path.clone(),
             files: Arc::clone(&self.files),
@@ -151,6 +166,7 @@ impl Home {
             file,
             commits: slow.then(|| Arc::clone(&self.commits)),
             lent: Arc::clone(&self.lent),
+            broken: Arc::clone(&self.broken),
         })
     }
 }
@@ -178,7 +194,7 @@ impl Storage for Home {
         ready(Ok(self.begin_now(request)))
     }
 
-    fn make_directory<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()> {
+    fn make_directory<'a>(&'a self, path: &'a VirtualPath, _umask: u32) -> Answer<'a, ()> {
         self.files.lock().unwrap().insert(path.as_bytes().to_vec(), None);
         ready(Ok(()))
     }
@@ -211,15 +227,51 @@ impl Storage for Home {
     fn set_mode<'a>(&'a self, path: &'a VirtualPath, _mode: u32) -> Answer<'a, ()> {
         ready(self.look(path).map(|_| ()))
     }
+
+    fn set_group<'a>(&'a self, path: &'a VirtualPath, _gid: u32) -> Answer<'a, ()> {
+        ready(self.look(path).map(|_| ()))
+    }
+
+    fn make_link<'a>(&'a self, _target: &'a VirtualPath, _link: &'a VirtualPath) -> Answer<'a, ()> {
+        ready(Err(error(StorageErrorKind::Unsupported)))
+    }
+
+    fn remove_tree<'a>(&'a self, path: &'a VirtualPath) -> Answer<'a, ()> {
+        Box::pin(async move {
+            if is_slow(path) {
+                self.commits.acquire().await.unwrap().forget();
+            }
+            let mut files = self.files.lock().unwrap();
+            files
+                .retain(|name, _| !VirtualPath::resolve(&VirtualPath::root(), name).unwrap().is_within(path));
+            Ok(())
+        })
+    }
+
+    fn available<'a>(&'a self, _path: &'a VirtualPath) -> Answer<'a, u64> {
+        ready(Ok(1 << 40))
+    }
 }
 
-struct InMemoryPages(Vec<Entry>);
+struct InMemoryPages {
+    entries: Vec<Entry>,
+    given: usize,
+    slow: Option<Arc<Semaphore>>,
+}
 
 impl Pages for InMemoryPages {
     fn next_page(&mut self) -> Answer<'_, Option<Vec<Entry>>> {
-        let count = self.0.len().min(256);
-        let page: Vec<Entry> = self.0.drain(..count).collect();
-        ready(Ok(Some(page).filter(|page| !page.is_empty())))
+        Box::pin(async move {
+            let count = self.entries.len().min(256);
+            if self.given + count > 3000
+                && let Some(slow) = self.slow.take()
+            {
+                slow.acquire().await.unwrap().forget();
+            }
+            self.given += count;
+            let page: Vec<Entry> = self.entries.drain(..count).collect();
+            Ok(Some(page).filter(|page| !page.is_empty()))
+        })
     }
 }
 
@@ -265,6 +317,7 @@ struct InMemoryUpload {
     file: Option<File>,
     commits: Option<Arc<Semaphore>>,
     lent: Arc<AtomicBool>,
+    broken: Arc<AtomicBool>,
 }
 
 impl Upload for InMemoryUpload {
@@ -289,6 +342,10 @@ impl Upload for InMemoryUpload {
         ready(Ok(bytes))
     }
 
+    fn note_failed_write(&mut self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
     fn has_descriptor(&self) -> bool {
         self.file.is_some()
     }
@@ -298,10 +355,13 @@ impl Upload for InMemoryUpload {
         self.file.as_ref().map(AsFd::as_fd)
     }
 
-    fn commit(self: Box<Self>) -> Answer<'static, u64> {
+    fn commit(self: Box<Self>, still_wanted: StillWanted) -> Answer<'static, Committed> {
         Box::pin(async move {
             if let Some(commits) = &self.commits {
                 commits.acquire().await.unwrap().forget();
+            }
+            if !still_wanted() {
+                return Ok(Committed::Unwanted(Cut::Discarded));
             }
             let mut content = self.content;
             if let Some(mut file) = self.file {
@@ -311,8 +371,13 @@ impl Upload for InMemoryUpload {
             }
             let size = content.len() as u64;
             self.files.lock().unwrap().insert(self.path.as_bytes().to_vec(), Some(content));
-            Ok(size)
+            Ok(Committed::Stored { size })
         })
+    }
+
+    fn take_back(self: Box<Self>) -> Answer<'static, Cut> {
+        self.broken.store(true, Ordering::Relaxed);
+        ready(Ok(Cut::Discarded))
     }
 
     fn abort(self: Box<Self>) -> Answer<'static, Cut> {

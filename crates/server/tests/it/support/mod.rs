@@ -4,14 +4,18 @@ mod client;
 mod memory;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_accounts::{Account, Accounts, Anonymous, hash_password};
 use tidegate_server::{
-    Limits, ListenerConfig, PassiveAddress, PortChoice, Server, ServerConfig, ServerHandle, Summary, Timeouts,
+    Extras, Limits, ListenerConfig, PassiveAddress, PortChoice, Server, ServerConfig, ServerHandle, Summary,
+    Timeouts,
 };
-use tidegate_types::{Rights, UploadStyle};
+use tidegate_storage::{Answer, Backend, Storage, Tenant};
+use tidegate_storage_local::{LocalBackend, Options};
+use tidegate_types::{Creation, Rights, UploadStyle};
 
 pub(crate) use client::{Client, Data, soon};
 pub(crate) use memory::Memory;
@@ -35,6 +39,7 @@ pub(crate) struct Setup {
     pub(crate) kernel: bool,
     pub(crate) account_connections_max: Option<u32>,
     pub(crate) passive_ports: PortChoice,
+    pub(crate) file_bytes_max: Option<u64>,
 }
 
 impl Default for Setup {
@@ -47,6 +52,7 @@ impl Default for Setup {
             kernel: false,
             account_connections_max: None,
             passive_ports: PortChoice::Free,
+            file_bytes_max: None,
         }
     }
 }
@@ -54,6 +60,20 @@ impl Default for Setup {
 impl Setup {
     pub(crate) fn start(self) -> House {
         let files = Arc::new(Memory::new(self.kernel));
+        let backend = Arc::clone(&files) as Arc<dyn Backend>;
+        self.start_on(backend, files)
+    }
+
+    /// Serves a folder of this machine; `House::files` stays empty.
+    pub(crate) fn start_in(self, folder: &Path) -> House {
+        let backend = Local {
+            inner: LocalBackend::new(Options::default()).unwrap(),
+            home: folder.to_str().unwrap().to_owned(),
+        };
+        self.start_on(Arc::new(backend), Arc::new(Memory::new(false)))
+    }
+
+    fn start_on(self, backend: Arc<dyn Backend>, files: Arc<Memory>) -> House {
         let account = Account {
             name: "tide".into(),
             password_hash: hash_password(PASSWORD.as_bytes()).unwrap(),
@@ -61,6 +81,7 @@ impl Setup {
             rights: Rights::ALL,
             max_connections: self.account_connections_max,
             upload: UploadStyle::Atomic,
+            creation: Creation::default(),
         };
         let anonymous = Anonymous { home: "/pub".into(), rights: Rights::ALL, max_connections: None };
         let config = ServerConfig {
@@ -73,10 +94,29 @@ impl Setup {
             timeouts: self.timeouts,
             limits: self.limits,
             accounts: Accounts::new(vec![account], Some(anonymous)).unwrap(),
+            extras: Extras::ALL,
+            mode_z: true,
+            file_bytes_max: self.file_bytes_max,
+            umask: 0o022,
         };
-        let handle = Server::start(config, Arc::clone(&files) as Arc<_>).unwrap();
+        let handle = Server::start(config, backend).unwrap();
         let address = handle.local_addresses()[0];
         House { handle, files, address }
+    }
+}
+
+/// A folder of this machine, whatever home an account has.
+struct Local {
+    inner: LocalBackend,
+    home: String,
+}
+
+impl Backend for Local {
+    fn open<'a>(&'a self, tenant: &'a Tenant) -> Answer<'a, Arc<dyn Storage>> {
+        Box::pin(async move {
+            let tenant = Tenant { home: self.home.clone(), ..tenant.clone() };
+            self.inner.open(&tenant).await
+        })
     }
 }
 
