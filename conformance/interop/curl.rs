@@ -10,6 +10,7 @@ use tidegate_conformance::client::Client;
 use tidegate_conformance::subject::Subject;
 use tidegate_conformance::tree::Noise;
 
+use crate::battery::{FOLDER, Job, Worker, encoded};
 use crate::run::{run, run_well};
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -100,4 +101,42 @@ fn a_download_that_was_cut_goes_on() {
     assert!(size > 0 && size < content.len() as u64, "{size} bytes came");
     curl(&["-C", "-", "-o", text(&file), &url]);
     assert!(fs::read(&file).unwrap() == content);
+}
+
+pub(crate) struct Curl;
+
+impl Worker for Curl {
+    fn name(&self) -> &'static str {
+        "curl"
+    }
+
+    fn work(&self, subject: &Subject, jobs: &[Job]) {
+        let folder = format!("{}/{}/", subject.url(), encoded(FOLDER));
+        let at = |name: &str| format!("{folder}{}", encoded(name));
+        // Sent after the directory was listed, so in that directory.
+        let quoted = |commands: &[String]| {
+            let mut arguments = vec!["-l", "-o", "/dev/null", folder.as_str()];
+            for command in commands {
+                arguments.extend(["-Q", command]);
+            }
+            curl(&arguments);
+        };
+        for job in jobs {
+            match job {
+                Job::List { into } => drop(curl(&["-l", "-o", text(into), &folder])),
+                Job::Upload { local, name } => drop(curl(&["-T", text(local), &at(name)])),
+                Job::Download { name, local } => drop(curl(&["-o", text(local), &at(name)])),
+                Job::ResumeUpload { local, name, .. } => {
+                    drop(curl(&["-C", "-", "-T", text(local), &at(name)]));
+                }
+                Job::ResumeDownload { name, local, .. } => {
+                    drop(curl(&["-C", "-", "-o", text(local), &at(name)]));
+                }
+                Job::Rename { from, to } => quoted(&[format!("-RNFR {from}"), format!("-RNTO {to}")]),
+                Job::Delete { name } => quoted(&[format!("-DELE {name}")]),
+                Job::MakeFolder { name } => quoted(&[format!("-MKD {name}")]),
+                Job::FetchByPattern { .. } => panic!("excepted in limits.rs"),
+            }
+        }
+    }
 }

@@ -32,7 +32,11 @@ pub struct Client {
 impl Client {
     /// Connects; the greeting is not read.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("a connection");
+        Self::from_stream(TcpStream::connect_timeout(&address, PATIENCE).expect("a connection"))
+    }
+
+    /// Takes a connection that stands, such as one from another address; the greeting is not read.
+    pub fn from_stream(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
