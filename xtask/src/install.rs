@@ -18,6 +18,8 @@ const INSTALL_LIMIT: Duration = Duration::from_mins(10);
 pub(crate) enum Need {
     Test,
     Bench,
+    /// The servers that the conformance suite is run against.
+    Peers,
 }
 
 /// Where a tool comes from.
@@ -31,6 +33,10 @@ enum Source {
     Npm,
     /// A pinned row of `xtask/tools/requirements.txt`, installed into the venv `.tools/python`.
     Pip,
+    /// Debian packages, unpacked below `.tools/peers` into a folder of the tool's name.
+    Unpacked(&'static [&'static str]),
+    /// A pinned row of `xtask/tools/peers-requirements.txt`, installed into the venv `.tools/peers/pyftpdlib`.
+    PeerPip,
 }
 
 /// One tool. It is there when `probe`, run in `.tools` by `sh`, prints `says`.
@@ -44,12 +50,20 @@ struct Tool {
 }
 
 /// Order matters: npm and pip come after what they need themselves.
-const TOOLS: [Tool; 14] = [
+const TOOLS: [Tool; 20] = [
     tool("rustfmt", "cargo fmt --version", "rustfmt", Source::Rustup("rustfmt"), "the format step"),
     tool("clippy", "cargo clippy --version", "clippy", Source::Rustup("clippy"), "the clippy step"),
     tool("curl", "curl --version", " ftp", Source::Apt("curl"), "interop: curl"),
     tool("lftp", "lftp --version", "LFTP", Source::Apt("lftp"), "interop: lftp mirror"),
     tool("wget", "wget --version", "GNU Wget", Source::Apt("wget"), "interop: wget"),
+    tool("tnftp", "command -v tnftp", "tnftp", Source::Apt("tnftp"), "interop: the classic client"),
+    tool(
+        "rclone",
+        "rclone --config= version",
+        "rclone v",
+        Source::Apt("rclone"),
+        "interop: the strictest about codes",
+    ),
     tool("strace", "strace -V", "strace", Source::Apt("strace"), "order of write, fsync, rename"),
     tool(
         "unshare",
@@ -96,7 +110,20 @@ const TOOLS: [Tool; 14] = [
         need: Need::Bench,
         used_for: "the bench's neighbour",
     },
+    peer("vsftpd", "cat peers/vsftpd/VERSION", ".", Source::Unpacked(&["vsftpd", "libpam-pwdfile"])),
+    peer("proftpd", "cat peers/proftpd/VERSION", ".", Source::Unpacked(&["proftpd-core"])),
+    peer("pure-ftpd", "cat peers/pure-ftpd/VERSION", ".", Source::Unpacked(&["pure-ftpd"])),
+    peer(
+        "pyftpdlib",
+        "cmp ../xtask/tools/peers-requirements.txt peers/pyftpdlib/peers-requirements.txt && peers/pyftpdlib/bin/python -c 'import pyftpdlib; print(\"pyftpdlib\")'",
+        "pyftpdlib",
+        Source::PeerPip,
+    ),
 ];
+
+const fn peer(name: &'static str, probe: &'static str, says: &'static str, source: Source) -> Tool {
+    Tool { name, probe, says, source, need: Need::Peers, used_for: "the conformance table" }
+}
 
 const fn tool(
     name: &'static str,
@@ -130,8 +157,9 @@ pub(crate) fn install(workspace: &Workspace, needs: &[Need]) -> Result<String> {
         install_node_clients(workspace)?;
     }
     if missing.iter().any(|tool| matches!(tool.source, Source::Pip)) {
-        install_python_clients(workspace)?;
+        install_python(workspace, "python", "requirements.txt")?;
     }
+    install_peers(workspace, &missing)?;
 
     let still: Vec<&Tool> = missing.iter().copied().filter(|tool| !is_there(&home, tool)).collect();
     if !still.is_empty() {
@@ -196,11 +224,12 @@ fn install_node_clients(workspace: &Workspace) -> Result<()> {
     must(&mut command).context("the packages of xtask/tools/package.json could not be installed")
 }
 
-fn install_python_clients(workspace: &Workspace) -> Result<()> {
-    let home = workspace.tools().join("python");
+/// Makes the venv `folder` below `.tools` and installs into it what `pins` lists.
+fn install_python(workspace: &Workspace, folder: &str, pins: &str) -> Result<()> {
+    let home = workspace.tools().join(folder);
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv"]).arg(&home);
-    must(&mut venv).context("the venv .tools/python could not be made")?;
+    must(&mut venv).with_context(|| format!("the venv .tools/{folder} could not be made"))?;
     let mut pip = Command::new(home.join("bin/python"));
     pip.args([
         "-m",
@@ -212,9 +241,25 @@ fn install_python_clients(workspace: &Workspace) -> Result<()> {
         "--require-hashes",
         "-r",
     ]);
-    pip.arg(workspace.root.join("xtask/tools/requirements.txt"));
-    must(&mut pip).context("the packages of xtask/tools/requirements.txt could not be installed")?;
-    copy_pins(workspace, &home, &["requirements.txt"])
+    pip.arg(workspace.root.join("xtask/tools").join(pins));
+    must(&mut pip).with_context(|| format!("the packages of xtask/tools/{pins} could not be installed"))?;
+    copy_pins(workspace, &home, &[pins])
+}
+
+/// Installs the servers among `missing` below `.tools/peers`.
+fn install_peers(workspace: &Workspace, missing: &[&Tool]) -> Result<()> {
+    for tool in missing {
+        match tool.source {
+            Source::Unpacked(packages) => {
+                let mut command = Command::new(workspace.root.join("xtask/tools/unpack-peer.sh"));
+                command.arg(workspace.tools().join("peers").join(tool.name)).args(packages);
+                must(&mut command).with_context(|| format!("{} could not be unpacked", tool.name))?;
+            }
+            Source::PeerPip => install_python(workspace, "peers/pyftpdlib", "peers-requirements.txt")?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Copies files of `xtask/tools` so that a probe sees which pins are installed.

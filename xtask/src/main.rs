@@ -3,7 +3,10 @@
 
 mod bench;
 mod checks;
+mod conformance;
+mod fuzz;
 mod install;
+mod mutants;
 mod planted;
 mod process;
 mod report;
@@ -37,6 +40,12 @@ enum Command {
     Install,
     /// Measures RETR and STOR beside vsftpd in the same run and writes bench/results
     Bench(bench::Options),
+    /// Drives the fuzz targets with libFuzzer; a finding goes into fuzz/corpus
+    Fuzz(fuzz::Options),
+    /// Changes `protocol` one place at a time, expects its tests to fail, and writes fuzz/MUTANTS.md
+    Mutants(mutants::Options),
+    /// Runs the conformance suite against tidegate and four other servers and writes the table in conformance/README.md
+    Conformance,
     /// Plants each bug of xtask/planted.toml in a copy of the workspace and expects the named tests to fail
     Planted {
         /// Plant only the bugs whose name contains this
@@ -67,6 +76,9 @@ fn run(command: &Command) -> Result<bool> {
             Ok(true)
         }
         Command::Bench(options) => bench::run(&workspace, options).map(|()| true),
+        Command::Fuzz(options) => fuzz::run(&workspace, options),
+        Command::Mutants(options) => mutants::run(&workspace, options),
+        Command::Conformance => conformance::run(&workspace).map(|()| true),
         Command::Planted { name } => planted::run(&workspace, name.as_deref()),
     }
 }
