@@ -1,28 +1,69 @@
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::time::Duration;
 
 use hashbrown::HashMap;
-use tidegate_types::{AddressKey, Cause, Moment, Refusal};
+use tidegate_types::{AddressKey, Cause, Moment, Refusal, SignalKind};
 
+use crate::bans::Bans;
+use crate::full::FullClock;
 use crate::keyed::{Keyed, Random};
-use crate::permits::{PermitId, Permits};
+use crate::limits::{Limits, Reclaim};
+use crate::permits::{IdleList, PermitId, Permits};
 use crate::pool::Pool;
-use crate::question::{
-    AccountKey, Check, Counters, Decision, Drain, Explanation, Limits, Question, Snapshot,
-};
-use crate::returns::whole_secs_of;
+use crate::pressure::{Level, Pressure, Signal};
+use crate::question::{AccountKey, Check, Decision, Drain, Question, Rule};
+use crate::rate::{Bucket, Rates};
+use crate::snapshot::Counters;
+use crate::told::Told;
+use crate::waiting::Waiting;
 
-/// Decides who enters and counts who is inside. Every operation takes constant time; see the crate for the rules.
+mod admit;
+mod check;
+mod look;
+mod punish;
+mod wait;
+
+use check::{Asked, rules};
+
+/// How long a session must have been idle to be reclaimed.
+const RECLAIM_IDLE_MIN: Duration = Duration::from_secs(10);
+/// How much of a drain's message is kept, in bytes.
+pub const DRAIN_MESSAGE_BYTES_MAX: usize = 200;
+
+/// Decides who enters and counts who is inside. Every operation takes constant time unless it says otherwise; see the crate for the rules.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    limits: Limits,
+    limits: Arc<Limits>,
     limits_changed: Option<Moment>,
     drain: Option<Drain>,
+    message: Option<Box<str>>,
     permits: Permits<Held>,
-    connections: Pool,
+    /// Connections that are in no reserved place.
+    house: Room,
+    reserved: u32,
+    unauthenticated: Room,
+    listeners: Vec<Entrance>,
+    handshakes: Room,
+    transfers: Room,
+    /// By range.
+    ports: Vec<Pool>,
+    ports_leased: u32,
     /// Only addresses and accounts that hold a permit are in the maps.
-    addresses: HashMap<AddressKey, Pool, Keyed>,
-    accounts: HashMap<AccountKey, Pool, Keyed>,
+    addresses: HashMap<AddressKey, Group, Keyed>,
+    transfers_of: HashMap<AddressKey, Pool, Keyed>,
+    accounts: HashMap<AccountKey, Group, Keyed>,
     logins: u32,
+    rates: Rates,
+    shadow_rates: Rates,
+    bans: Bans,
+    pressure: Pressure,
+    overloaded: FullClock,
+    waiting: Waiting,
+    told: Told,
     jitter: Random,
     counters: Counters,
 }
@@ -30,238 +71,400 @@ pub struct Engine {
 /// What a permit stands for: where to subtract it.
 #[derive(Clone, Debug)]
 enum Held {
-    Connection(AddressKey),
+    Connection(Guest),
+    Handshake,
     Login(AccountKey),
+    Transfer(AddressKey),
+    /// Of this range.
+    Port(u16),
 }
 
-/// One reason to refuse. A question has a list of them; the first that refuses decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rule<'a> {
-    Draining,
-    Address(AddressKey),
-    Server,
-    Account(&'a AccountKey, Option<u32>),
+/// A connection inside.
+#[derive(Clone, Copy, Debug)]
+struct Guest {
+    key: AddressKey,
+    listener: u16,
+    reserved: bool,
+    unauthenticated: bool,
+}
+
+/// A pool, and how long it was full.
+#[derive(Clone, Debug)]
+struct Room {
+    pool: Pool,
+    full: FullClock,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { pool: Pool::new(Moment::ZERO), full: FullClock::default() }
+    }
+
+    fn note(&mut self, limit: Option<u32>, now: Moment) {
+        self.full.note(limit.is_some_and(|limit| self.pool.in_use() >= limit), now);
+    }
+}
+
+/// One listener.
+#[derive(Clone, Debug)]
+struct Entrance {
+    room: Room,
+    bucket: Bucket,
+    shadow_bucket: Bucket,
+}
+
+impl Entrance {
+    fn new() -> Self {
+        Self { room: Room::new(), bucket: Bucket::default(), shadow_bucket: Bucket::default() }
+    }
+}
+
+/// The permits of one address or account.
+#[derive(Clone, Debug)]
+struct Group {
+    pool: Pool,
+    idle: IdleList,
+}
+
+impl Group {
+    fn new(now: Moment) -> Self {
+        Self { pool: Pool::new(now), idle: IdleList::default() }
+    }
 }
 
 impl Engine {
     /// Returns an empty house. `seed` keys the maps and drives the jitter; give each process a random one.
     pub fn new(limits: Limits, seed: u64) -> Self {
         let keyed = Keyed::new(seed);
-        Self {
-            limits,
+        let listeners = limits.listeners.iter().map(|_| Entrance::new()).collect();
+        let mut engine = Self {
+            limits: Arc::new(limits),
             limits_changed: None,
             drain: None,
+            message: None,
             permits: Permits::new(),
-            connections: Pool::new(Moment::ZERO),
+            house: Room::new(),
+            reserved: 0,
+            unauthenticated: Room::new(),
+            listeners,
+            handshakes: Room::new(),
+            transfers: Room::new(),
+            ports: Vec::new(),
+            ports_leased: 0,
             addresses: HashMap::with_hasher(keyed),
+            transfers_of: HashMap::with_hasher(keyed),
             accounts: HashMap::with_hasher(keyed),
             logins: 0,
+            rates: Rates::new(keyed),
+            shadow_rates: Rates::new(keyed),
+            bans: Bans::new(keyed),
+            pressure: Pressure::new(),
+            overloaded: FullClock::default(),
+            waiting: Waiting::default(),
+            told: Told::new(keyed),
             jitter: keyed.jitter(),
             counters: Counters::new(),
-        }
+        };
+        engine.note_all_full(Moment::ZERO);
+        engine
     }
 
     /// Decides `question` and, in the same step, counts it: inside when admitted, under its cause when refused.
     pub fn ask(&mut self, question: &Question, now: Moment) -> Decision {
-        let refused = rules(question).into_iter().flatten().find(|rule| self.check(*rule).refuses);
+        let asked = Asked::new(question, &self.limits);
+        let refused =
+            rules(question).iter().map(|rule| self.check(*rule, &asked, now)).find(|check| check.refuses);
         let decision = match refused {
-            None => Decision::Admit(self.admit(question, now)),
-            Some(rule) => Decision::Refuse(self.refuse(rule, now)),
+            None => Decision::Admit(self.admit(question, &asked, now)),
+            Some(check) => self.turn_away(check, &asked, now),
         };
         debug_assert!(self.adds_up(), "after {question:?}: {self:?}");
         decision
     }
 
-    /// Returns what [`Self::ask`] would answer, and why. Changes nothing.
-    pub fn explain(&self, question: &Question, now: Moment) -> Explanation {
-        let rules = rules(question).into_iter().flatten();
-        let checks: Vec<(Rule<'_>, Check)> = rules.map(|rule| (rule, self.check(rule))).collect();
-        let refusal = checks
-            .iter()
-            .find(|(_, check)| check.refuses)
-            .map(|(rule, check)| refusal(*check, self.expect(*rule, *check, now)));
-        Explanation { refusal, checks: checks.into_iter().map(|(_, check)| check).collect() }
-    }
-
-    /// Gives `permit` back. One that is not held (any more) is counted and otherwise ignored.
+    /// Gives `permit` back. One that is not held (any more) is counted and otherwise ignored. Only a connection lets in who waits, and only
+    /// that takes time with the places of the waiting room.
     pub fn release(&mut self, permit: PermitId, now: Moment) {
-        match self.permits.take(permit) {
-            Some(Held::Connection(key)) => {
-                self.connections.leave(now);
-                leave(&mut self.addresses, &key, now);
-            }
-            Some(Held::Login(account)) => {
-                self.logins = self.logins.saturating_sub(1);
-                leave(&mut self.accounts, &account, now);
-            }
-            None => self.counters.stale_releases = self.counters.stale_releases.saturating_add(1),
+        if self.give_back(permit, now) {
+            self.settle_free(now);
         }
         debug_assert!(self.adds_up(), "after a release: {self:?}");
     }
 
-    /// Counts and returns the refusal of a connection for which no descriptor is left: draining if the house drains,
-    /// else overloaded. Such clients queue with those of a full server, since a departure frees descriptors too.
-    pub fn exhausted(&mut self, now: Moment) -> Refusal {
-        if self.check(Rule::Draining).refuses {
-            return self.refuse(Rule::Draining, now);
+    /// Notes that the session of a connection permit has logged in: it leaves the pool of the unauthenticated.
+    pub fn authenticated(&mut self, permit: PermitId, now: Moment) {
+        if let Some(Held::Connection(guest)) = self.permits.get_mut(permit)
+            && guest.unauthenticated
+        {
+            guest.unauthenticated = false;
+            self.unauthenticated.pool.leave(now);
+            self.unauthenticated.note(self.limits.connections_unauthenticated, now);
+            self.settle_free(now);
         }
-        self.counters.count_refusal(Cause::Overloaded);
+    }
+
+    /// Notes that the session of a connection permit is logged in no more (REIN). Errors: the pool of the unauthenticated is full;
+    /// the session has to end with that refusal.
+    pub fn unauthenticated(&mut self, permit: PermitId, now: Moment) -> Result<(), Refusal> {
+        let key = match self.permits.get(permit) {
+            Some(Held::Connection(guest)) if !guest.unauthenticated && !guest.reserved => guest.key,
+            _ => return Ok(()),
+        };
+        let asked = Asked::of_key(key);
+        let check = self.check(Rule::Unauthenticated, &asked, now);
+        if check.refuses {
+            return Err(self.refuse(check, &asked, now));
+        }
+        if let Some(Held::Connection(guest)) = self.permits.get_mut(permit) {
+            guest.unauthenticated = true;
+            self.unauthenticated.pool.enter(now);
+            self.unauthenticated.note(self.limits.connections_unauthenticated, now);
+        }
+        Ok(())
+    }
+
+    /// Notes that the session of a connection or login permit did something: it is idle from `now` on.
+    pub fn touched(&mut self, permit: PermitId, now: Moment) {
+        if let Some((permits, idle)) = self.idle_list_of(permit) {
+            permits.list_last(idle, permit, now);
+        }
+    }
+
+    /// Notes that the session of a connection or login permit is at work (it transfers, say) and may not be reclaimed until
+    /// it is [touched](Self::touched).
+    pub fn busy(&mut self, permit: PermitId) {
+        if let Some((permits, idle)) = self.idle_list_of(permit) {
+            permits.unlist(idle, permit);
+        }
+    }
+
+    /// Notes that the peer of a connection or login permit is gone, as far as can be known: it is reclaimed before others.
+    pub fn note_dead(&mut self, permit: PermitId) {
+        if let Some((permits, idle)) = self.idle_list_of(permit) {
+            permits.list_dead(idle, permit);
+        }
+    }
+
+    /// Takes in a reading of the machine.
+    pub fn observe(&mut self, signal: Signal, now: Moment) {
+        self.pressure.observe(signal, self.limits.overload, now);
+        self.overloaded.note(self.level(now) == Level::Full, now);
+        self.settle_free(now);
+    }
+
+    /// Returns the worst level of all signals.
+    pub fn level(&self, now: Moment) -> Level {
+        self.pressure.worst(now).0
+    }
+
+    /// Returns whose the worst level is; `None` while all is calm.
+    pub fn signal(&self, now: Moment) -> Option<SignalKind> {
+        self.pressure.worst(now).1
+    }
+
+    /// Returns by what the timeouts of sessions are to be multiplied: 1 when calm, ½ when busy, ¼ above.
+    pub fn timeout_factor(&self, now: Moment) -> f64 {
+        self.level(now).timeout_factor()
+    }
+
+    /// Decides and counts the question of a connection for which no descriptor is left: never admitted, and it never waits. Denied, banned
+    /// and draining are told as ever, else overloaded. Such clients queue with those of a full server, since a departure frees
+    /// descriptors too. Constant time; nothing grows but the bounded tables.
+    pub fn exhausted(&mut self, question: &Question, now: Moment) -> Decision {
+        let asked = Asked::new(question, &self.limits);
+        for rule in [Rule::Denied, Rule::Banned, Rule::Draining] {
+            let check = self.check(rule, &asked, now);
+            if check.refuses {
+                return self.final_no(check, &asked, now);
+            }
+        }
+        self.counters.refused.count(Cause::Overloaded);
         // No number of connections is the limit here, so nobody is above it.
-        let retry_after_secs = self.connections.tell(u32::MAX, now, &mut self.jitter);
-        Refusal { cause: Cause::Overloaded, in_use: 0, limit: 0, retry_after_secs }
+        let retry_after_secs = self.tell_once(Rule::Server, &asked, now, |engine| {
+            engine.house.pool.tell(u32::MAX, now, &mut engine.jitter)
+        });
+        let refusal = Refusal::uncounted(Cause::Overloaded, retry_after_secs);
+        Decision::Refuse(Refusal { signal: Some(SignalKind::Descriptors), ..refusal })
     }
 
     /// Replaces the limits from `now` on. Nobody inside is sent away; above a smaller limit the number only falls.
+    /// Takes time with what is kept about addresses.
     pub fn relimit(&mut self, limits: Limits, now: Moment) {
-        self.limits = limits;
+        self.pressure.relimit(limits.overload);
+        self.limits = Arc::new(limits);
         self.limits_changed = Some(now);
+        while self.listeners.len() < self.limits.listeners.len() {
+            self.listeners.push(Entrance::new());
+        }
+        self.tidy(now);
+        self.note_all_full(now);
+        self.settle(now);
     }
 
-    /// Refuses everybody from `now` on and tells them to come back at `until`. Again while draining: moves the end.
-    pub fn drain(&mut self, until: Moment, now: Moment) {
+    /// Refuses everybody from `now` on and tells them to come back at `until`; those who wait are refused at once. Again while
+    /// draining: moves the end. Of `message` the first [`DRAIN_MESSAGE_BYTES_MAX`] characters that may stand in a reply are kept, others become `?`.
+    pub fn drain(&mut self, until: Moment, message: Option<&str>, now: Moment) {
         let since = self.drain.map_or(now, |drain| drain.since);
         self.drain = Some(Drain { since, until });
+        let speakable = |char: char| if char.is_ascii_graphic() || char == ' ' { char } else { '?' };
+        let shown =
+            |text: &str| -> String { text.chars().take(DRAIN_MESSAGE_BYTES_MAX).map(speakable).collect() };
+        self.message = message.map(|text| shown(text).into_boxed_str());
+        self.settle(now);
+    }
+
+    /// Returns what the operator wants to say during the drain.
+    pub fn drain_message(&self) -> Option<&str> {
+        self.message.as_deref()
     }
 
     /// Ends a drain.
     pub fn resume(&mut self) {
         self.drain = None;
+        self.message = None;
     }
 
-    /// Returns occupancy, limits and counters.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            limits: self.limits,
-            limits_changed: self.limits_changed,
-            connections: self.connections.in_use(),
-            addresses: self.addresses.len(),
-            logins: self.logins,
-            accounts: self.accounts.len(),
-            anonymous: self.accounts.get(&AccountKey::Anonymous).map_or(0, Pool::in_use),
-            drain: self.drain,
-            counters: self.counters,
+    /// Forgets what says nothing any more about rates, failures, bans and what was told. Takes time with what is kept. Nothing depends
+    /// on it but memory.
+    pub fn tidy(&mut self, now: Moment) {
+        self.rates.sweep(now);
+        self.shadow_rates.sweep(now);
+        self.bans.sweep(now);
+        self.told.sweep(now);
+    }
+
+    /// Returns how many rates, failures, bans and told moments are kept, those included that [`Self::tidy`] would forget.
+    pub fn kept(&self) -> usize {
+        self.rates.len() + self.shadow_rates.len() + self.bans.len() + self.told.len()
+    }
+
+    /// Returns the limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Returns whether somebody is in the waiting room, or has an answer there.
+    pub fn has_waiting(&self) -> bool {
+        self.waiting.len() > 0
+    }
+
+    /// Returns when [`Self::poll_grant`] has to be called next: a wait ends, or a signal that is read no more stops to count.
+    pub fn next_deadline(&self, now: Moment) -> Option<Moment> {
+        let waits = self.waiting.next_deadline(now);
+        [waits, self.pressure.next_deadline(now)].into_iter().flatten().min()
+    }
+
+    /// Answers a question that `check` refuses.
+    fn turn_away(&mut self, check: Check, asked: &Asked<'_>, now: Moment) -> Decision {
+        if let Some(victim) = self.victim(check, asked, now) {
+            // Named once: it is not named again while it ends.
+            self.busy(victim);
+            self.counters.reclaimed = self.counters.reclaimed.saturating_add(1);
+            return Decision::Reclaim(victim);
+        }
+        if let Some(until) = self.may_wait(check.rule, asked, now) {
+            self.counters.waited = self.counters.waited.saturating_add(1);
+            return Decision::Wait(self.waiting.push(asked.address, asked.listener, until), until);
+        }
+        self.final_no(check, asked, now)
+    }
+
+    /// Answers a question that `check` refuses and that neither waits nor reclaims.
+    fn final_no(&mut self, check: Check, asked: &Asked<'_>, now: Moment) -> Decision {
+        let silent = self.is_silent(check.cause, asked);
+        if silent || check.cause.is_permanent() {
+            self.counters.refused.count(check.cause);
+            return if silent { Decision::Drop(check.cause) } else { Decision::Deny };
+        }
+        Decision::Refuse(self.refuse(check, asked, now))
+    }
+
+    /// Returns whether `asked` is closed without a word: never a session that is inside.
+    fn is_silent(&self, cause: Cause, asked: &Asked<'_>) -> bool {
+        match cause {
+            Cause::Denied => self.limits.deny_silent && asked.newcomer,
+            Cause::Banned => self.limits.ban.silent && asked.newcomer,
+            _ => false,
         }
     }
 
-    /// Applies one rule to the state: the only place where anything is compared with a limit.
-    fn check(&self, rule: Rule<'_>) -> Check {
-        let counted = |cause, in_use, limit: Option<u32>| Check {
-            cause,
-            in_use,
-            limit,
-            refuses: limit.is_some_and(|limit| in_use >= limit),
+    /// Returns whose place the newcomer may have, if it gets in then.
+    fn victim(&self, check: Check, asked: &Asked<'_>, now: Moment) -> Option<PermitId> {
+        let group = match check.rule {
+            Rule::Address => self.addresses.get(&asked.key)?,
+            Rule::Account => self.accounts.get(asked.account?.0)?,
+            _ => return None,
         };
-        match rule {
-            Rule::Draining => {
-                Check { cause: Cause::Draining, in_use: 0, limit: None, refuses: self.drain.is_some() }
-            }
-            Rule::Address(key) => {
-                let in_use = self.addresses.get(&key).map_or(0, Pool::in_use);
-                counted(Cause::AddressFull, in_use, self.limits.connections_per_address)
-            }
-            Rule::Server => {
-                counted(Cause::ServerFull, self.connections.in_use(), Some(self.limits.connections))
-            }
-            Rule::Account(account, limit) => {
-                let cause = match account {
-                    AccountKey::Named(_) => Cause::AccountFull,
-                    AccountKey::Anonymous => Cause::AnonymousFull,
-                };
-                counted(cause, self.accounts.get(account).map_or(0, Pool::in_use), limit)
-            }
-        }
+        let idle = self.permits.oldest(group.idle)?;
+        let is_free = match self.limits.reclaim {
+            Reclaim::Off => false,
+            Reclaim::Dead => idle.dead,
+            Reclaim::Idle => idle.dead || now.since(idle.touched) >= RECLAIM_IDLE_MIN,
+        };
+        // Above a limit that was made smaller, one less is still too many.
+        let is_enough = check.limit.is_some_and(|limit| check.in_use <= limit);
+        (is_free && is_enough && self.enters_without(idle.permit, asked, now)).then_some(idle.permit)
     }
 
-    fn admit(&mut self, question: &Question, now: Moment) -> PermitId {
-        match question {
-            Question::Connection { address } => {
-                let key = AddressKey::of(*address);
-                self.connections.enter(now);
-                self.addresses.entry(key).or_insert_with(|| Pool::new(now)).enter(now);
-                self.counters.connections_admitted = self.counters.connections_admitted.saturating_add(1);
-                self.permits.grant(Held::Connection(key))
-            }
-            Question::Login { account, limit: _ } => {
-                self.logins = self.logins.saturating_add(1);
-                self.accounts.entry(account.clone()).or_insert_with(|| Pool::new(now)).enter(now);
-                self.counters.logins_admitted = self.counters.logins_admitted.saturating_add(1);
-                self.permits.grant(Held::Login(account.clone()))
-            }
-        }
+    /// Returns whether the rules behind the address admit the newcomer once `victim` is gone.
+    fn enters_without(&self, victim: PermitId, asked: &Asked<'_>, now: Moment) -> bool {
+        let Some(Held::Connection(guest)) = self.permits.get(victim) else { return true };
+        [Rule::Unauthenticated, Rule::Listener, Rule::Server].into_iter().all(|rule| {
+            let check = self.check(rule, asked, now);
+            let leaves_place = match rule {
+                Rule::Unauthenticated => guest.unauthenticated,
+                Rule::Listener => guest.listener == asked.listener,
+                _ => !guest.reserved || asked.reserved,
+            };
+            // A place that somebody waits for is not the newcomer's.
+            let frees = leaves_place && self.waiting.len() == 0;
+            check.limit.is_none_or(|limit| check.in_use.saturating_sub(u32::from(frees)) < limit)
+        })
     }
 
-    fn refuse(&mut self, rule: Rule<'_>, now: Moment) -> Refusal {
-        let check = self.check(rule);
-        self.counters.count_refusal(check.cause);
-        let limit = check.limit.unwrap_or(0);
-        let pool = match rule {
-            Rule::Draining => return refusal(check, self.drain_secs(now)),
-            Rule::Address(key) => self.addresses.get_mut(&key),
-            Rule::Server => Some(&mut self.connections),
-            Rule::Account(account, _) => self.accounts.get_mut(account),
+    /// Returns the permits and the idle list that `permit` may be in.
+    fn idle_list_of(&mut self, permit: PermitId) -> Option<(&mut Permits<Held>, &mut IdleList)> {
+        let group = match self.permits.get(permit)? {
+            Held::Connection(guest) => self.addresses.get_mut(&guest.key)?,
+            Held::Login(account) => self.accounts.get_mut(account)?,
+            Held::Handshake | Held::Transfer(_) | Held::Port(_) => return None,
         };
-        let retry_after_secs = match pool {
-            Some(pool) => pool.tell(limit, now, &mut self.jitter),
-            // A limit of 0 refuses where nobody is inside. No pool is made for that: refused peers take no memory.
-            None => Pool::new(now).tell(limit, now, &mut self.jitter),
-        };
-        refusal(check, retry_after_secs)
-    }
-
-    /// Returns the seconds `rule` would tell, without jitter and without effect.
-    fn expect(&self, rule: Rule<'_>, check: Check, now: Moment) -> u32 {
-        let pool = match rule {
-            Rule::Draining => return self.drain_secs(now),
-            Rule::Address(key) => self.addresses.get(&key),
-            Rule::Server => Some(&self.connections),
-            Rule::Account(account, _) => self.accounts.get(account),
-        };
-        let limit = check.limit.unwrap_or(0);
-        pool.map_or_else(|| Pool::new(now).expect(limit, now), |pool| pool.expect(limit, now))
+        Some((&mut self.permits, &mut group.idle))
     }
 
     /// Returns the whole seconds to the announced end; 1 when it has passed or there is no drain.
     fn drain_secs(&self, now: Moment) -> u32 {
-        self.drain.map_or(1, |drain| whole_secs_of(drain.until.since(now)).max(1))
+        self.drain.map_or(1, |drain| check::secs_until(drain.until, now))
     }
 
     /// Returns whether the counts that can be compared in constant time agree.
     fn adds_up(&self) -> bool {
-        let inside = u64::from(self.connections.in_use()) + u64::from(self.logins);
+        let connections = u64::from(self.house.pool.in_use()) + u64::from(self.reserved);
+        let transfers = u64::from(self.transfers.pool.in_use());
+        let others = u64::from(self.handshakes.pool.in_use()) + u64::from(self.ports_leased);
+        let inside = connections + transfers + others + u64::from(self.logins);
+        let at_most = |len: usize, most: u64| u64::try_from(len).is_ok_and(|len| len <= most);
         u64::try_from(self.permits.held()) == Ok(inside)
-            && u64::try_from(self.addresses.len()).is_ok_and(|len| len <= self.connections.in_use().into())
-            && u64::try_from(self.accounts.len()).is_ok_and(|len| len <= self.logins.into())
+            && at_most(self.addresses.len(), connections)
+            && at_most(self.accounts.len(), self.logins.into())
+            && at_most(self.transfers_of.len(), transfers)
+            && self.unauthenticated.pool.in_use() <= self.house.pool.in_use()
     }
 }
 
-/// Returns the rules for `question` in the order they are tried.
-fn rules(question: &Question) -> [Option<Rule<'_>>; 3] {
-    match question {
-        Question::Connection { address } => {
-            [Some(Rule::Draining), Some(Rule::Address(AddressKey::of(*address))), Some(Rule::Server)]
-        }
-        Question::Login { account, limit } => {
-            [Some(Rule::Draining), Some(Rule::Account(account, *limit)), None]
-        }
-    }
-}
-
-fn refusal(check: Check, retry_after_secs: u32) -> Refusal {
-    let Check { cause, in_use, limit, .. } = check;
-    Refusal { cause, in_use, limit: limit.unwrap_or(0), retry_after_secs }
-}
-
-/// Counts one permit of `key` less and forgets a key that holds none.
-fn leave<K: Eq + core::hash::Hash>(pools: &mut HashMap<K, Pool, Keyed>, key: &K, now: Moment) {
-    if let Some(pool) = pools.get_mut(key) {
-        pool.leave(now);
-        if pool.in_use() == 0 {
-            pools.remove(key);
-        }
+/// Returns the address to ask about for a key: any address of it.
+fn address_of(key: AddressKey) -> IpAddr {
+    match key {
+        AddressKey::V4(v4) => IpAddr::V4(v4),
+        AddressKey::V6Net(net) => IpAddr::V6((u128::from(net) << 64).into()),
     }
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 use tidegate_types::Moment;
 
 use crate::keyed::Random;
-use crate::returns::{Band, Returns};
+use crate::returns::{Band, RETRY_SECS_MAX, Returns, whole_secs};
 
 /// How long departures are remembered, in seconds.
 const MEMORY_SECS: f64 = 600.0;
@@ -56,6 +56,17 @@ impl Pool {
         self.returns.advance(now);
         let band = self.band(self.flow, self.returns.told(now), limit);
         self.returns.book(band, random)
+    }
+
+    /// As [`Self::tell`] where the wait is known: `secs`, with upward jitter, and with as much more as those who were told
+    /// already will take one after the other.
+    pub(crate) fn tell_after(&mut self, secs: u32, now: Moment, random: &mut Random) -> u32 {
+        self.flow.advance(self.in_use, now);
+        self.returns.advance(now);
+        let first = secs.clamp(1, RETRY_SECS_MAX);
+        let others = whole_secs(f64::from(self.returns.told(now)) * self.flow.interval_secs(self.in_use));
+        let last = first.saturating_add((first / 8).max(2).max(others)).min(RETRY_SECS_MAX);
+        self.returns.book(Band { first, last }, random)
     }
 
     fn band(&self, flow: Flow, told: u32, limit: u32) -> Band {

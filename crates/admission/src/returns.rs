@@ -40,7 +40,7 @@ impl Band {
 }
 
 /// Returns `secs` rounded up; `u32::MAX` for what is not a number or too large.
-fn whole_secs(secs: f64) -> u32 {
+pub(crate) fn whole_secs(secs: f64) -> u32 {
     Duration::try_from_secs_f64(secs).map_or(u32::MAX, whole_secs_of)
 }
 

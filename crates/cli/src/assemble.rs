@@ -23,8 +23,9 @@ pub fn assemble(plan: &ServePlan) -> anyhow::Result<(ServerConfig, Arc<dyn Backe
             data_stall: plan.timeouts.data_stall,
         },
         limits: Limits {
-            connections: plan.connections,
             connections_per_address: plan.connections_per_address,
+            login_timeout: plan.timeouts.login,
+            ..Limits::new(plan.connections)
         },
         accounts: accounts(plan)?,
         extras: plan.files.extra_commands.0,

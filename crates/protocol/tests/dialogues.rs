@@ -106,8 +106,9 @@ impl Play {
             ["peer", address] => self.address = address.parse().unwrap(),
             ["limits", connections, per_address] => {
                 let (connections, per_address) = (connections.parse().unwrap(), per_address.parse().unwrap());
-                self.options.limits = Limits { connections, connections_per_address: Some(per_address) };
-                self.world.gate.relimit(self.options.limits, self.world.clock.now());
+                self.options.limits =
+                    Limits { connections_per_address: Some(per_address), ..Limits::new(connections) };
+                self.world.gate.relimit(self.options.limits.clone(), self.world.clock.now());
             }
             ["account", name, password, rights, more @ ..] => {
                 let rights = rights.split(',').fold(Rights::NONE, |all, word| {
@@ -129,7 +130,7 @@ impl Play {
                 let decision = self
                     .world
                     .gate
-                    .ask(&Question::connection(address.parse().unwrap()), self.world.clock.now());
+                    .ask(&Question::connection(address.parse().unwrap(), 0), self.world.clock.now());
                 assert!(matches!(decision, Decision::Admit(_)));
             }
             ["somebody", "uses", name] => {
@@ -137,7 +138,10 @@ impl Play {
                     "anonymous" => AccountKey::Anonymous,
                     name => AccountKey::Named(AccountName(name.to_owned())),
                 };
-                let decision = self.world.gate.ask(&Question::login(key, None), self.world.clock.now());
+                let decision = self
+                    .world
+                    .gate
+                    .ask(&Question::login(key, None, IpAddr::from([192, 0, 2, 1])), self.world.clock.now());
                 assert!(matches!(decision, Decision::Admit(_)));
             }
             ["dir", path] => self.world.fs.make_directories(&as_path(path)),
@@ -390,6 +394,22 @@ fn every_site_command_is_in_a_transcript() {
     assert!(missing.is_empty(), "in no transcript: {missing:?}");
 }
 
+/// Causes that no session machine says: they are said at the door, or by the shell, or are no 421.
+const CAUSES_UNREACHED: [Cause; 12] = [
+    Cause::Denied,
+    Cause::Banned,
+    Cause::Rate,
+    Cause::UnauthenticatedFull,
+    Cause::ListenerFull,
+    Cause::HandshakesFull,
+    Cause::TransfersFull,
+    Cause::DataPorts,
+    Cause::HandshakeTimeout,
+    Cause::Kicked,
+    Cause::Reclaimed,
+    Cause::CommandFlood,
+];
+
 #[test]
 fn every_reason_and_cause_is_in_a_transcript() {
     let texts = transcripts();
@@ -404,6 +424,7 @@ fn every_reason_and_cause_is_in_a_transcript() {
     assert!(missing.is_empty(), "reasons in no transcript: {missing:?}");
     let missing: Vec<Cause> = Cause::ALL
         .into_iter()
+        .filter(|cause| !CAUSES_UNREACHED.contains(cause))
         .filter(|cause| !lines.iter().any(|line| line.contains(&format!("[cause={} retry=", cause.as_str()))))
         .collect();
     assert!(missing.is_empty(), "causes in no transcript: {missing:?}");

@@ -394,7 +394,7 @@ impl Shell {
                 self.tell(Event::LoginAnswered(request, answer));
             }
             Some(Asked::Gate(request)) => {
-                let refusal = Refusal { cause: Cause::AccountFull, in_use: 1, limit: 1, retry_after_secs: 3 };
+                let refusal = Refusal { in_use: 1, limit: 1, ..Refusal::uncounted(Cause::AccountFull, 3) };
                 self.tell(Event::GateAnswered(request, if kind % 16 == 15 { Err(refusal) } else { Ok(()) }));
             }
             Some(Asked::WallTime(request)) => {

@@ -100,10 +100,9 @@ struct Simulation {
 impl Simulation {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let limits = Limits {
-            connections: 2 + u32::try_from(random.below(5)).unwrap(),
-            connections_per_address: Some(1 + u32::try_from(random.below(4)).unwrap()),
-        };
+        let connections = 2 + u32::try_from(random.below(5)).unwrap();
+        let connections_per_address = Some(1 + u32::try_from(random.below(4)).unwrap());
+        let limits = Limits { connections_per_address, ..Limits::new(connections) };
         let latency_max = Duration::from_millis(*random.pick(&[0, 1, 50, 3000]));
         let mut options = WorldOptions { limits, latency_max, seed, ..WorldOptions::default() };
         options.settings.extras = Extras::ALL;

@@ -51,7 +51,11 @@ impl Doorman for Door {
     type Permit = PermitGuard;
 
     fn decide(&mut self, caller: &Caller, line: &mut Vec<u8>) -> Verdict<PermitGuard> {
-        match self.house.gate.ask_connection(caller.peer.ip()) {
+        match self
+            .house
+            .gate
+            .ask_connection(caller.peer.ip(), u16::try_from(caller.listener).unwrap_or(u16::MAX))
+        {
             Ok(permit) => Verdict::Admit(permit),
             Err(refusal) => {
                 self.refuse(&refusal, caller, line);

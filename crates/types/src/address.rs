@@ -33,6 +33,22 @@ impl core::fmt::Display for AddressKey {
     }
 }
 
+impl core::str::FromStr for AddressKey {
+    type Err = AddressKeyError;
+
+    /// Reads what `Display` writes, or an address: `192.0.2.7`, `2001:db8:1:2::/64`, `2001:db8:1:2::9`.
+    fn from_str(text: &str) -> Result<Self, AddressKeyError> {
+        let address = text.strip_suffix("/64").unwrap_or(text);
+        let key = Self::of(address.parse().map_err(|_| AddressKeyError)?);
+        let suffix_fits = address.len() == text.len() || matches!(key, Self::V6Net(_));
+        suffix_fits.then_some(key).ok_or(AddressKeyError)
+    }
+}
+
+/// The text is no address and no IPv6 /64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressKeyError;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +67,16 @@ mod tests {
         assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
         assert_eq!(key("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        for text in ["192.0.2.7", "2001:db8:1:2::/64"] {
+            assert_eq!(text.parse::<AddressKey>().unwrap().to_string(), text);
+        }
+        assert_eq!("2001:db8::9".parse(), Ok(AddressKey::V6Net(0x2001_0db8 << 32)));
+        for junk in ["", "192.0.2.7/64", "192.0.2.7/32", "::ffff:192.0.2.7/64", "x"] {
+            assert_eq!(junk.parse::<AddressKey>(), Err(AddressKeyError), "{junk}");
+        }
     }
 }

@@ -67,7 +67,7 @@ impl ServerSession {
                 self.logins_denied = self.logins_denied.saturating_add(1);
                 if self.logins_denied >= LOGINS_DENIED_MAX {
                     let cause = Cause::LoginFailures;
-                    return self.refuse(Refusal { cause, in_use: 0, limit: 0, retry_after_secs: 1 }, out);
+                    return self.refuse(Refusal::uncounted(cause, 1), out);
                 }
                 reply::write(&mut out.wire, Reason::LoginDenied);
             }

@@ -203,8 +203,7 @@ impl ServerSession {
                 return;
             }
             if let Some(retry_after_secs) = self.draining {
-                return self
-                    .refuse(Refusal { cause: Cause::Draining, in_use: 0, limit: 0, retry_after_secs }, out);
+                return self.refuse(Refusal::uncounted(Cause::Draining, retry_after_secs), out);
             }
             match self.queue.pop() {
                 Some(item) => self.run_queued(item, now, out),
@@ -269,7 +268,7 @@ impl ServerSession {
         if self.is_transferring() {
             self.cut(CutReason::Drained, now, out);
         } else {
-            self.refuse(Refusal { cause: Cause::Draining, in_use: 0, limit: 0, retry_after_secs }, out);
+            self.refuse(Refusal::uncounted(Cause::Draining, retry_after_secs), out);
         }
     }
 
@@ -314,7 +313,7 @@ impl ServerSession {
 
 /// Returns the refusal of a session that said nothing for too long: it may come back at once.
 const fn timed_out(cause: Cause) -> Refusal {
-    Refusal { cause, in_use: 0, limit: 0, retry_after_secs: 1 }
+    Refusal::uncounted(cause, 1)
 }
 
 /// Returns whether `line` is the command `verb`, whatever its case and argument.

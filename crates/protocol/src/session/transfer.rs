@@ -333,7 +333,7 @@ impl ServerSession {
         if self.is_transferring() {
             reply::write(&mut out.wire, Reason::InternalError);
             let retry_after_secs = u32::try_from(ANSWER_TIMEOUT.as_secs()).unwrap_or(1);
-            self.refuse(Refusal { cause: Cause::Overloaded, in_use: 0, limit: 0, retry_after_secs }, out);
+            self.refuse(Refusal::uncounted(Cause::Overloaded, retry_after_secs), out);
         }
     }
 
@@ -365,7 +365,7 @@ impl ServerSession {
         match cut {
             Some(CutReason::Drained) => {
                 let retry_after_secs = self.draining.unwrap_or(1);
-                self.refuse(Refusal { cause: Cause::Draining, in_use: 0, limit: 0, retry_after_secs }, out);
+                self.refuse(Refusal::uncounted(Cause::Draining, retry_after_secs), out);
             }
             Some(CutReason::PeerGone) => self.close(CloseReason::PeerClosed, out),
             _ => {}

@@ -180,7 +180,7 @@ impl ControlLoop {
         let name = account.as_ref().map_or_else(|| "anonymous".to_owned(), |name| name.0.clone());
         // A second login of this session must not count against the first.
         self.login = None;
-        match self.house.gate.ask_login(account, connections_max) {
+        match self.house.gate.ask_login(account, connections_max, self.visitor.peer.ip()) {
             Ok(permit) => {
                 self.login = Some(permit);
                 add(&self.house.tally.logins, 1);

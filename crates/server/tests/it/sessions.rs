@@ -67,7 +67,7 @@ async fn a_client_that_keeps_talking_before_login_does_not_stay() {
 
 #[tokio::test]
 async fn the_refused_reads_its_whole_line_and_the_end_however_much_it_sent() {
-    let limits = Limits { connections: 1, connections_per_address: None };
+    let limits = Limits::new(1);
     let house = Setup { limits, ..Setup::default() }.start();
     let mut first = house.enter().await;
     for _ in 0..50 {

@@ -11,7 +11,7 @@ impl World {
         assert_eq!(self.fs.handles_open(), 0, "open handles");
         assert_eq!(self.granted, self.released, "permits granted and released");
         assert!(self.permits.is_empty(), "live permits: {:?}", self.permits);
-        let gate = self.gate.snapshot();
+        let gate = self.gate.snapshot(self.clock.now());
         assert_eq!(
             (gate.connections, gate.addresses, gate.logins, gate.accounts, gate.anonymous),
             (0, 0, 0, 0, 0),
@@ -48,7 +48,7 @@ impl World {
 
     /// Counts for itself what the gate must have counted.
     fn check_limits(&self, connection: &Connection) {
-        let gate = self.gate.snapshot();
+        let gate = self.gate.snapshot(self.clock.now());
         let inside = self.connections.iter().filter(|other| other.permit.is_some());
         let (address, count) = (AddressKey::of(connection.address), inside.clone().count());
         let neighbours = inside.clone().filter(|other| AddressKey::of(other.address) == address).count();

@@ -172,7 +172,7 @@ impl World {
     /// Connects from `address`. Errors: the line with which the gate refuses.
     pub fn connect_from(&mut self, address: IpAddr) -> Result<ConnectionId, Vec<u8>> {
         let now = self.clock.now();
-        let permit = match self.gate.ask(&Question::connection(address), now) {
+        let permit = match self.gate.ask(&Question::connection(address, 0), now) {
             Decision::Admit(permit) => permit,
             Decision::Refuse(refusal) => {
                 assert!(refusal.retry_after_secs > 0, "{refusal:?}");
@@ -180,6 +180,7 @@ impl World {
                 refusal_line(&refusal, &mut line);
                 return Err(line);
             }
+            other => panic!("worlds switch nothing on that answers {other:?}"),
         };
         self.note_granted(permit);
         self.connections.push(Connection {
@@ -252,7 +253,7 @@ impl World {
     /// Announces a drain that ends in `retry_after_secs`, to the gate and to every session.
     pub fn drain(&mut self, retry_after_secs: u32) {
         let now = self.clock.now();
-        self.gate.drain(now + Duration::from_secs(retry_after_secs.into()), now);
+        self.gate.drain(now + Duration::from_secs(retry_after_secs.into()), None, now);
         for id in 0..self.connections.len() {
             self.tell(id, Event::DrainRequested { retry_after_secs });
             self.feed(id);

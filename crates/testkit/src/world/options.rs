@@ -64,7 +64,7 @@ impl Default for WorldOptions {
                     data_stall: Duration::from_mins(1),
                 },
             ),
-            limits: Limits { connections: 100, connections_per_address: None },
+            limits: Limits::new(100),
             latency_max: Duration::ZERO,
             seed: 0,
         }

@@ -110,7 +110,7 @@ impl World {
         key: AccountKey,
         limit: Option<u32>,
     ) -> Result<(), Refusal> {
-        match self.gate.ask(&Question::login(key, limit), self.clock.now()) {
+        match self.gate.ask(&Question::login(key, limit, self.connections[id].address), self.clock.now()) {
             Decision::Admit(permit) => {
                 assert!(self.connections[id].login_permit.is_none(), "logged in twice");
                 self.connections[id].login_permit = Some(permit);
@@ -122,6 +122,7 @@ impl World {
                 self.connections[id].home = None;
                 Err(refusal)
             }
+            other => panic!("worlds switch nothing on that answers {other:?}"),
         }
     }
 

@@ -47,7 +47,7 @@ impl Default for Setup {
         let long = Duration::from_secs(30);
         Self {
             listen: "127.0.0.1:0".parse().unwrap(),
-            limits: Limits { connections: 100, connections_per_address: None },
+            limits: Limits::new(100),
             timeouts: Timeouts { login: long, idle: long, data_open: long, data_stall: long },
             kernel: false,
             account_connections_max: None,
