@@ -141,6 +141,15 @@ impl Accounts {
         self.anonymous_login(user).is_some()
     }
 
+    /// Returns how many connections an account (`None`: anonymous) may have; `None`: there is no such account.
+    pub fn connections_max(&self, name: Option<&str>) -> Option<Option<u32>> {
+        let login = match name {
+            None => self.anonymous.as_ref(),
+            Some(name) => self.by_name.get(name).map(|known| &known.login),
+        };
+        login.map(|login| login.profile.connections_max)
+    }
+
     /// Returns the most memory one check takes, in KiB; times the threads that check, it is what logins may take.
     pub fn memory_kib_max(&self) -> u32 {
         let known = self.by_name.values().map(|known| known.password.cost());

@@ -26,7 +26,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tidegate_admission::{AccountKey, Decision, Limits, Question};
+use tidegate_admission::{AccountKey, Limits, Question};
 use tidegate_protocol::command::{Extras, SITE, TABLE};
 use tidegate_protocol::reply::{self, Reason};
 use tidegate_testkit::{ConnectionId, DataScript, FakeAccount, Holds, Operation, World, WorldOptions};
@@ -97,7 +97,6 @@ impl Play {
         self.world.send(id, bytes);
     }
 
-    #[expect(clippy::too_many_lines, reason = "one arm a happening")]
     fn happen(&mut self, what: &str) {
         let words: Vec<&str> = what.split(' ').collect();
         match words.as_slice() {
@@ -127,22 +126,14 @@ impl Play {
                 self.world.add_account("ftp", account);
             }
             ["somebody", "connects", address] => {
-                let decision = self
-                    .world
-                    .gate
-                    .ask(&Question::connection(address.parse().unwrap(), 0), self.world.clock.now());
-                assert!(matches!(decision, Decision::Admit(_)));
+                self.world.occupy(&Question::connection(address.parse().unwrap(), 0));
             }
             ["somebody", "uses", name] => {
                 let key = match *name {
                     "anonymous" => AccountKey::Anonymous,
                     name => AccountKey::Named(AccountName(name.to_owned())),
                 };
-                let decision = self
-                    .world
-                    .gate
-                    .ask(&Question::login(key, None, IpAddr::from([192, 0, 2, 1])), self.world.clock.now());
-                assert!(matches!(decision, Decision::Admit(_)));
+                self.world.occupy(&Question::login(key, None, IpAddr::from([192, 0, 2, 1])));
             }
             ["dir", path] => self.world.fs.make_directories(&as_path(path)),
             ["device", path] => self.world.fs.put_device(path),

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tidegate_protocol::command::{Extras, Needs, Offer, SITE, TABLE};
 use tidegate_protocol::session::{
-    Action, Actions, Event, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId, ServerSession,
-    Settings, StorageDone, Timeouts, TransferEnd,
+    Action, Actions, Event, Farewell, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId,
+    ServerSession, Settings, StorageDone, Timeouts, TransferEnd,
 };
 use tidegate_testkit::{DataScript, FakeAccount, Ledger, Random, World, WorldOptions};
 use tidegate_types::{
@@ -131,6 +131,9 @@ enum Happens {
     Progress(u64),
     Drain,
     DrainExpired,
+    Stays,
+    Kicked,
+    Pressed(u32),
     PeerClosed,
 }
 
@@ -152,9 +155,18 @@ impl std::fmt::Debug for Happens {
             Self::Tick => f.write_str("Tick"),
             Self::Drain => f.write_str("Drain"),
             Self::DrainExpired => f.write_str("DrainExpired"),
+            Self::Stays => f.write_str("Stays"),
+            Self::Kicked => f.write_str("Kicked"),
+            Self::Pressed(percent) => write!(f, "Pressed({percent})"),
             Self::PeerClosed => f.write_str("PeerClosed"),
         }
     }
+}
+
+/// Why the session has to leave, with everything a farewell may hold.
+fn farewell(cause: Cause) -> Farewell {
+    let until = Some(Moment::from_start(Duration::from_hours(1)));
+    Farewell { until, message: Some("until noon".into()), ..Farewell::new(Refusal::uncounted(cause, 0)) }
 }
 
 fn happens() -> impl Strategy<Value = Happens> {
@@ -170,6 +182,8 @@ fn happens() -> impl Strategy<Value = Happens> {
         1 => (0_u32..12).prop_map(Happens::Busy),
         1 => (0_u32..12).prop_map(Happens::WallTime),
         1 => Just(Happens::LineTooLong),
+        1 => Just(Happens::Stays),
+        1 => (0_u32..120).prop_map(Happens::Pressed),
     ]
 }
 
@@ -179,6 +193,7 @@ fn ends() -> impl Strategy<Value = Happens> {
         Just(Happens::LineEndless),
         Just(Happens::Drain),
         Just(Happens::DrainExpired),
+        Just(Happens::Kicked),
         Just(Happens::PeerClosed),
         Just(Happens::Opened),
         (200_u64..400).prop_map(Happens::Passes),
@@ -370,8 +385,11 @@ impl Shell {
                 let ago = self.now.since_start().saturating_sub(Duration::from_secs(*secs));
                 self.tell(Event::Progress(Progress { bytes: 7, last_at: Moment::from_start(ago) }));
             }
-            Happens::Drain => self.tell(Event::DrainRequested { retry_after_secs: 0 }),
-            Happens::DrainExpired => self.tell(Event::DrainExpired),
+            Happens::Drain => self.tell(Event::LeaveSoon(farewell(Cause::Draining))),
+            Happens::DrainExpired => self.tell(Event::LeaveNow(farewell(Cause::Draining))),
+            Happens::Stays => self.tell(Event::Stay),
+            Happens::Kicked => self.tell(Event::LeaveNow(farewell(Cause::Kicked))),
+            Happens::Pressed(percent) => self.tell(Event::Pressed(*percent)),
             Happens::PeerClosed => self.tell(Event::PeerClosed),
         }
     }
@@ -387,7 +405,8 @@ impl Shell {
             None => {}
             Some(Asked::Login(request)) => {
                 let answer = match kind % 8 {
-                    6 => LoginAnswer::Denied,
+                    5 => LoginAnswer::Banned(Refusal::uncounted(Cause::LoginFailures, 9)),
+                    6 => LoginAnswer::Denied { ban: None },
                     7 => LoginAnswer::Unavailable,
                     _ => LoginAnswer::Accepted(profile()),
                 };
@@ -403,7 +422,7 @@ impl Shell {
             Some(Asked::Storage(request)) => self.tell(Event::StorageAnswered(request, stored(kind))),
             Some(Asked::Passive(request)) => {
                 let answer = match kind % 8 {
-                    6 => Err(PassiveError::NoFreePort),
+                    6 => Err(PassiveError::NoFreePort(Refusal::uncounted(Cause::DataPorts, 2))),
                     7 => Err(PassiveError::Failed),
                     5 => Ok(PassiveEnd { address: "2001:db8::1".parse().unwrap(), port: 1 }),
                     _ => Ok(PassiveEnd { address: "192.0.2.2".parse().unwrap(), port: 50_000 }),

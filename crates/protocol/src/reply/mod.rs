@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use crate::number::Digits;
 
 pub use reason::Reason;
-pub use refusal::refusal_line;
+pub(crate) use refusal::refused_command;
+pub use refusal::{denied_line, refusal_line, refusal_line_with};
 
 include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
 

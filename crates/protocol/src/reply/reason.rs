@@ -55,8 +55,6 @@ reasons! {
     CopyReady = 350,
     /// No data connection could be opened.
     DataCannotOpen = 425,
-    /// All passive ports are leased.
-    DataPortsFull = 425,
     /// Nothing moved on the data connection for too long.
     DataStalled = 426,
     /// As `DataStalled`, and the partial upload is kept.

@@ -8,8 +8,41 @@ use crate::number::push_left;
 ///
 /// `421 Too many connections from your address (8 of 8); try again in 30 seconds [cause=address-full retry=30]`
 pub fn refusal_line(refusal: &Refusal, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"421 ");
+    refusal_line_with(refusal, None, out);
+}
+
+/// As [`refusal_line`], with what the operator wants to say behind the first sentence.
+///
+/// `421 The server is shutting down: new disks; try again in 240 seconds [cause=draining retry=240]`
+pub fn refusal_line_with(refusal: &Refusal, message: Option<&str>, out: &mut Vec<u8>) {
+    write_refusal(b"421 ", refusal, message, out);
+}
+
+/// Appends the line for somebody who may never connect: permanent, so no 421 and no retry (DESIGN §2.2).
+pub fn denied_line(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"530 ");
+    out.extend_from_slice(opening(Cause::Denied).as_bytes());
+    out.extend_from_slice(b" [cause=");
+    out.extend_from_slice(Cause::Denied.as_str().as_bytes());
+    out.extend_from_slice(b"]\r\n");
+}
+
+/// Appends the reply that refuses one command and keeps the session (DESIGN §2.3): 450 for a transfer, 425 when no data port
+/// is free.
+///
+/// `450 Too many transfers are under way (16 of 16); try again in 9 seconds [cause=transfers-full retry=9]`
+pub(crate) fn refused_command(refusal: &Refusal, out: &mut Vec<u8>) {
+    let code = if refusal.cause == Cause::DataPorts { b"425 " } else { b"450 " };
+    write_refusal(code, refusal, None, out);
+}
+
+fn write_refusal(code: &[u8], refusal: &Refusal, message: Option<&str>, out: &mut Vec<u8>) {
+    out.extend_from_slice(code);
     out.extend_from_slice(opening(refusal.cause).as_bytes());
+    if let Some(message) = message {
+        out.extend_from_slice(b": ");
+        out.extend(message.bytes().filter(|byte| (0x20..0x7f).contains(byte)));
+    }
     if let Some(signal) = refusal.signal {
         out.extend_from_slice(b" (");
         out.extend_from_slice(signal.as_str().as_bytes());
@@ -35,8 +68,6 @@ pub fn refusal_line(refusal: &Refusal, out: &mut Vec<u8>) {
 /// Returns the sentence before the counts. `Too many connections` stands only where a client helps by opening fewer:
 /// lftp lowers its own parallelism when it reads it.
 ///
-/// `denied` is permanent, and a refused transfer keeps its session: what is said then is no 421 (DESIGN §2.2, §2.3), and their
-/// sentences here stand in logs and explanations only.
 const fn opening(cause: Cause) -> &'static str {
     match cause {
         Cause::Denied => "Your address may not use this server",
@@ -96,6 +127,36 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "421 The server is overloaded (memory); try again in 9 seconds [cause=overloaded retry=9]\r\n"
+        );
+    }
+
+    #[test]
+    fn what_is_no_421_keeps_its_code() {
+        let mut out = Vec::new();
+        denied_line(&mut out);
+        assert_eq!(out, b"530 Your address may not use this server [cause=denied]\r\n");
+        out.clear();
+        refused_command(&Refusal::uncounted(Cause::DataPorts, 2), &mut out);
+        assert_eq!(out, b"425 No data port is free; try again in 2 seconds [cause=data-ports retry=2]\r\n");
+        out.clear();
+        refused_command(&Refusal::uncounted(Cause::TransfersFull, 1), &mut out);
+        assert_eq!(
+            out,
+            b"450 Too many transfers are under way; try again in 1 second [cause=transfers-full retry=1]\r\n"
+        );
+    }
+
+    #[test]
+    fn a_message_stands_behind_the_first_sentence_and_stays_one_line() {
+        let mut out = Vec::new();
+        refusal_line_with(
+            &Refusal::uncounted(Cause::Draining, 240),
+            Some("new disks\r\n230 hello"),
+            &mut out,
+        );
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "421 The server is shutting down: new disks230 hello; try again in 240 seconds [cause=draining retry=240]\r\n"
         );
     }
 

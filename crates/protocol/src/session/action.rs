@@ -41,14 +41,13 @@ pub enum Action {
         /// The password as sent.
         password: Secret,
     },
-    /// Ask the gate whether this account may have one more connection, and answer with `GateAnswered`.
+    /// Ask the gate for a place, and answer with `GateAnswered`. The place of a transfer is given back when the transfer has
+    /// ended or storage did not open its file.
     AskGate {
         /// To be echoed in the answer.
         request: RequestId,
-        /// The account, `None` for anonymous.
-        account: Option<AccountName>,
-        /// Its limit.
-        connections_max: Option<u32>,
+        /// For what.
+        question: GateQuestion,
     },
     /// Give up the login: its home, its permit and everything opened under it.
     Logout,
@@ -85,6 +84,20 @@ pub enum Action {
     Note(Note, Vec<u8>),
     /// Send what is left, then close so that the last line arrives (DESIGN §2.6). Nothing follows it.
     Close(CloseReason),
+}
+
+/// What the session asks the gate for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GateQuestion {
+    /// One more connection of an account.
+    Login {
+        /// The account, `None` for anonymous.
+        account: Option<AccountName>,
+        /// How many connections it may have; `None`: no such limit.
+        connections_max: Option<u32>,
+    },
+    /// One more transfer, a listing included.
+    Transfer,
 }
 
 /// What a client tells without asking for anything.

@@ -1,5 +1,6 @@
 use core::net::IpAddr;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use tidegate_types::{
     Access, Cut, Entry, Metadata, Moment, Profile, Refusal, StorageErrorKind, Timestamp, VirtualPath,
@@ -22,7 +23,7 @@ pub enum Event<'a> {
     LineEndless,
     /// Answers [`Action::CheckLogin`](super::Action::CheckLogin).
     LoginAnswered(RequestId, LoginAnswer),
-    /// Answers [`Action::AskGate`](super::Action::AskGate); the shell holds the permit.
+    /// Answers [`Action::AskGate`](super::Action::AskGate), for a login or a transfer; the shell holds the permit.
     GateAnswered(RequestId, Result<(), Refusal>),
     /// Answers [`Action::Storage`](super::Action::Storage); the shell holds what was opened.
     StorageAnswered(RequestId, Result<StorageDone, StorageErrorKind>),
@@ -41,15 +42,45 @@ pub enum Event<'a> {
     TransferEnded(TransferEnd),
     /// Time has passed; due deadlines fire. Sent when [`next_deadline`](super::ServerSession::next_deadline) is reached.
     Tick,
-    /// The server shuts down: say 421 at the next safe point.
-    DrainRequested {
-        /// When a client should come back, in seconds, at least 1.
-        retry_after_secs: u32,
-    },
-    /// The drain has run out of time: cut what still runs.
-    DrainExpired,
+    /// The session has to end at the next safe point, when it owes no reply and moves no bytes; the last one told counts.
+    LeaveSoon(Farewell),
+    /// The session has to end now: what runs is cut.
+    LeaveNow(Farewell),
+    /// A drain was called off: the session need not leave for it any more.
+    Stay,
+    /// The machine is under pressure, or not any more: the deadlines for login, idle time and data are so many percent of
+    /// what is configured, those that run included, and at least a second.
+    Pressed(u32),
     /// The client closed its side of the control connection.
     PeerClosed,
+}
+
+/// Why a session has to end, and what its client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// The cause, and when to come back.
+    pub refusal: Refusal,
+    /// When the cause ends: the retry is counted from the moment it is said. `None`: the refusal's own stands.
+    pub until: Option<Moment>,
+    /// What the operator wants to say besides; printable ASCII.
+    pub message: Option<Arc<str>>,
+}
+
+impl Farewell {
+    /// Returns the farewell that says `refusal` as it is.
+    pub const fn new(refusal: Refusal) -> Self {
+        Self { refusal, until: None, message: None }
+    }
+
+    /// Returns the refusal as it is said at `now`.
+    pub(super) fn at(&self, now: Moment) -> Refusal {
+        let left = self.until.map(|until| {
+            let left = until.since(now);
+            let whole = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            u32::try_from(whole.max(1)).unwrap_or(u32::MAX)
+        });
+        Refusal { retry_after_secs: left.unwrap_or(self.refusal.retry_after_secs).max(1), ..self.refusal }
+    }
 }
 
 /// What came of a name and a password.
@@ -58,7 +89,12 @@ pub enum LoginAnswer {
     /// They are right, and the home is open.
     Accepted(Profile),
     /// They are wrong.
-    Denied,
+    Denied {
+        /// When that was one failure too many: what to say before the connection closes.
+        ban: Option<Refusal>,
+    },
+    /// The name may not be tried from there for now; the password was not looked at.
+    Banned(Refusal),
     /// They may be right, but the home cannot be opened or the check cannot be made now.
     Unavailable,
 }
@@ -130,8 +166,8 @@ pub struct PassiveEnd {
 /// Why there is no passive port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PassiveError {
-    /// All ports of the range are leased.
-    NoFreePort,
+    /// All ports of the range are leased; when to try again.
+    NoFreePort(Refusal),
     /// The system refused to listen.
     Failed,
 }

@@ -52,7 +52,7 @@ impl ServerSession {
     pub(super) fn begin_asking(&mut self, pending: Pending, now: Moment) -> RequestId {
         let request = self.next_request();
         self.timers.disarm(Deadline::Idle);
-        self.timers.arm(Deadline::Answer, now + ANSWER_TIMEOUT);
+        self.timers.arm(Deadline::Answer, now, ANSWER_TIMEOUT);
         self.phase = Phase::Asking { request, pending };
         request
     }
@@ -78,7 +78,7 @@ impl ServerSession {
                 out.push(Action::ClosePassive); // a port leased after all would be nobody's
                 return reply::write(&mut out.wire, Reason::DataCannotOpen);
             }
-            Some(Pending::Open(_)) => self.close_route(out), // used up, as by any transfer command
+            Some(Pending::Open(_) | Pending::Place { .. }) => self.close_route(out), // used up, as by any transfer command
             _ => {}
         }
         out.push(Action::CancelStorage);
@@ -190,6 +190,10 @@ impl ServerSession {
         now: Moment,
         out: &mut Actions,
     ) {
+        // The gate was asked, not storage: an answer to something else must not end that.
+        if matches!(self.phase, Phase::Asking { pending: Pending::Place { .. }, .. }) {
+            return;
+        }
         let Some(pending) = self.end_asking(request, now) else { return };
         match answer {
             Ok(done) => self.storage_did(pending, done, now, out),

@@ -140,7 +140,7 @@ impl ServerSession {
             && *awaited == request
             && pending.is_long()
         {
-            self.timers.arm(Deadline::Answer, now + ANSWER_TIMEOUT);
+            self.timers.arm(Deadline::Answer, now, ANSWER_TIMEOUT);
         }
     }
 

@@ -2,9 +2,9 @@ use alloc::vec::Vec;
 
 use tidegate_types::{Cause, Moment, Refusal, VirtualPath};
 
-use super::phase::{Parameters, Phase};
+use super::phase::{Parameters, Pending, Phase};
 use super::timers::Deadline;
-use super::{Action, Actions, LoginAnswer, RequestId, Secret, ServerSession};
+use super::{Action, Actions, GateQuestion, LoginAnswer, RequestId, Secret, ServerSession};
 use crate::reply::{self, Reason};
 
 /// Failed logins in one session before it is sent away (PROTOCOL A13).
@@ -58,19 +58,22 @@ impl ServerSession {
         match answer {
             LoginAnswer::Accepted(profile) => {
                 let request = self.next_request();
-                let account = profile.account.clone();
-                out.push(Action::AskGate { request, account, connections_max: profile.connections_max });
+                let (account, connections_max) = (profile.account.clone(), profile.connections_max);
+                let question = GateQuestion::Login { account, connections_max };
+                out.push(Action::AskGate { request, question });
                 self.phase = Phase::Entering { request, profile };
             }
-            LoginAnswer::Denied => {
+            LoginAnswer::Denied { ban } => {
                 self.phase = Phase::NeedUser;
                 self.logins_denied = self.logins_denied.saturating_add(1);
-                if self.logins_denied >= LOGINS_DENIED_MAX {
-                    let cause = Cause::LoginFailures;
-                    return self.refuse(Refusal::uncounted(cause, 1), out);
+                let one_too_many = self.logins_denied >= LOGINS_DENIED_MAX;
+                let last_try = one_too_many.then_some(Refusal::uncounted(Cause::LoginFailures, 1));
+                match ban.or(last_try) {
+                    Some(refusal) => self.refuse(&refusal, None, out),
+                    None => reply::write(&mut out.wire, Reason::LoginDenied),
                 }
-                reply::write(&mut out.wire, Reason::LoginDenied);
             }
+            LoginAnswer::Banned(refusal) => self.refuse(&refusal, None, out),
             LoginAnswer::Unavailable => {
                 self.phase = Phase::NeedUser;
                 reply::write(&mut out.wire, Reason::LoginUnavailable);
@@ -85,11 +88,14 @@ impl ServerSession {
         now: Moment,
         out: &mut Actions,
     ) {
+        if let Phase::Asking { pending: Pending::Place { .. }, .. } = self.phase {
+            return self.place_answered(request, answer, now, out);
+        }
         if !matches!(&self.phase, Phase::Entering { request: awaited, .. } if *awaited == request) {
             return;
         }
         if let Err(refusal) = answer {
-            return self.refuse(refusal, out);
+            return self.refuse(&refusal, None, out);
         }
         if let Phase::Entering { profile, .. } = core::mem::replace(&mut self.phase, Phase::Ready) {
             self.profile = Some(profile);
@@ -108,7 +114,7 @@ impl ServerSession {
         self.timers.disarm(Deadline::Idle);
         if self.profile.take().is_some() {
             out.push(Action::Logout);
-            self.timers.arm(Deadline::Login, now + self.settings.timeouts.login);
+            self.timers.arm(Deadline::Login, now, self.settings.timeouts.login);
         }
     }
 }

@@ -11,6 +11,7 @@ mod glob;
 mod info;
 mod jobs;
 mod login;
+mod pace;
 mod phase;
 mod queue;
 mod route;
@@ -26,6 +27,7 @@ use core::time::Duration;
 
 use tidegate_types::{Cause, Moment, Profile, Refusal, VirtualPath};
 
+use self::pace::Pace;
 use self::phase::{CutReason, Parameters, Phase};
 use self::queue::Queue;
 use self::timers::{Deadline, Timers};
@@ -33,12 +35,17 @@ use crate::command::Extras;
 use crate::reply::{self, Reason};
 
 pub use action::{
-    Action, Actions, CloseReason, DataRoute, Glob, Job, Note, Secret, StorageRequest, TransferPlan,
+    Action, Actions, CloseReason, DataRoute, GateQuestion, Glob, Job, Note, Secret, StorageRequest,
+    TransferPlan,
 };
 pub use event::{
-    Event, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId, StorageDone, TransferEnd,
+    Event, Farewell, LoginAnswer, PassiveEnd, PassiveError, Progress, RequestId, StorageDone, TransferEnd,
 };
 
+pub use pace::CommandRate;
+
+/// When a client that sent commands too fast may come back (DESIGN §2).
+const FLOOD_RETRY_SECS: u32 = 60;
 /// The longest line before login, in bytes without its end.
 const LINE_BYTES_MAX_BEFORE_LOGIN: usize = 4096;
 /// The longest line after login.
@@ -59,12 +66,22 @@ pub struct Settings {
     pub file_bytes_max: Option<u64>,
     /// Permission bits the service withholds from everything it creates, as SITE UMASK tells.
     pub umask: u32,
+    /// How fast commands may come; `None`: no such limit.
+    pub command_rate: Option<CommandRate>,
 }
 
 impl Settings {
     /// Returns settings with everything off that is off by default.
     pub const fn new(greeting: String, timeouts: Timeouts) -> Self {
-        Self { greeting, timeouts, extras: Extras::NONE, mode_z: false, file_bytes_max: None, umask: 0 }
+        Self {
+            greeting,
+            timeouts,
+            extras: Extras::NONE,
+            mode_z: false,
+            file_bytes_max: None,
+            umask: 0,
+            command_rate: None,
+        }
     }
 }
 
@@ -100,7 +117,11 @@ pub struct ServerSession {
     last_request: u32,
     logins_denied: u8,
     verbs_unknown: u8,
-    draining: Option<u32>,
+    /// Why it has to end at the next safe point.
+    leaving: Option<Farewell>,
+    /// Whether that was an order: no other reason takes its place, even while the end of a transfer is waited for.
+    leaves_now: bool,
+    pace: Pace,
     peer_closed: bool,
 }
 
@@ -119,7 +140,9 @@ impl ServerSession {
             last_request: 0,
             logins_denied: 0,
             verbs_unknown: 0,
-            draining: None,
+            leaving: None,
+            leaves_now: false,
+            pace: Pace::default(),
             peer_closed: false,
         }
     }
@@ -176,6 +199,10 @@ impl ServerSession {
         match event {
             Event::Opened if matches!(self.phase, Phase::Greeting) => self.greet(now, out),
             Event::Opened => {}
+            Event::Line(_) | Event::LineTooLong if self.is_too_fast(now) => {
+                let refusal = Refusal::uncounted(Cause::CommandFlood, FLOOD_RETRY_SECS);
+                self.leave_now(Farewell::new(refusal), now, out);
+            }
             Event::Line(line) => self.take_line(line, now, out),
             Event::LineTooLong if self.is_busy() || !self.queue.is_empty() => self.queue.push_too_long(),
             Event::LineTooLong => reply::write(&mut out.wire, Reason::LineTooLong),
@@ -190,8 +217,10 @@ impl ServerSession {
             Event::Progress(progress) => self.progress(progress, now, out),
             Event::TransferEnded(end) => self.transfer_ended(end, now, out),
             Event::Tick => self.tick(now, out),
-            Event::DrainRequested { retry_after_secs } => self.draining = Some(retry_after_secs.max(1)),
-            Event::DrainExpired => self.drain_expired(now, out),
+            Event::LeaveSoon(farewell) => self.leave_soon(farewell),
+            Event::LeaveNow(farewell) => self.leave_now(farewell, now, out),
+            Event::Stay => self.stay(),
+            Event::Pressed(percent) => self.timers.press(percent),
             Event::PeerClosed => self.peer_closed(now, out),
         }
     }
@@ -202,8 +231,8 @@ impl ServerSession {
             if self.is_busy() || matches!(self.phase, Phase::Closing) {
                 return;
             }
-            if let Some(retry_after_secs) = self.draining {
-                return self.refuse(Refusal::uncounted(Cause::Draining, retry_after_secs), out);
+            if self.leaving.is_some() {
+                return self.leave(now, out);
             }
             match self.queue.pop() {
                 Some(item) => self.run_queued(item, now, out),
@@ -228,14 +257,14 @@ impl ServerSession {
     fn greet(&mut self, now: Moment, out: &mut Actions) {
         reply::write_with(&mut out.wire, Reason::Ready, &[self.settings.greeting.as_bytes()]);
         self.phase = Phase::NeedUser;
-        self.timers.arm(Deadline::Login, now + self.settings.timeouts.login);
+        self.timers.arm(Deadline::Login, now, self.settings.timeouts.login);
     }
 
     fn tick(&mut self, now: Moment, out: &mut Actions) {
         while let Some(due) = self.timers.pop_due(now) {
             match due {
-                Deadline::Login => return self.refuse(timed_out(Cause::LoginTimeout), out),
-                Deadline::Idle => return self.refuse(timed_out(Cause::Idle), out),
+                Deadline::Login => return self.refuse(&timed_out(Cause::LoginTimeout), None, out),
+                Deadline::Idle => return self.refuse(&timed_out(Cause::Idle), None, out),
                 Deadline::Answer => self.answer_overdue(now, out),
                 Deadline::DataOpen => self.cut(CutReason::NotOpened, now, out),
                 Deadline::DataStall => self.ask_if_stalled(now, out),
@@ -250,7 +279,7 @@ impl ServerSession {
         self.timers.disarm(Deadline::Answer);
         self.timers.disarm(Deadline::DataOpen);
         self.timers.disarm(Deadline::DataStall);
-        self.timers.arm(Deadline::Idle, now + self.idle_time());
+        self.timers.arm(Deadline::Idle, now, self.idle_time());
     }
 
     /// The client will say no more. What it said before is still answered; a transfer is cut, as RFC 959 §4.1.1 wants
@@ -263,13 +292,47 @@ impl ServerSession {
         }
     }
 
-    fn drain_expired(&mut self, now: Moment, out: &mut Actions) {
-        let retry_after_secs = *self.draining.get_or_insert(1);
-        if self.is_transferring() {
-            self.cut(CutReason::Drained, now, out);
-        } else {
-            self.refuse(Refusal::uncounted(Cause::Draining, retry_after_secs), out);
+    /// Takes in that the session has to end at the next safe point; one that is being cut leaves for its first reason. A drain,
+    /// which may be called off, takes the place of no other reason.
+    fn leave_soon(&mut self, farewell: Farewell) {
+        let drains = |farewell: &Farewell| farewell.refusal.cause == Cause::Draining;
+        let stands = self.leaving.as_ref().is_some_and(|leaving| !drains(leaving) && drains(&farewell));
+        if !stands && !self.leaves_now {
+            self.leaving = Some(farewell);
         }
+    }
+
+    fn leave_now(&mut self, farewell: Farewell, now: Moment, out: &mut Actions) {
+        self.leave_soon(farewell);
+        self.leaves_now = true;
+        if self.is_transferring() {
+            self.cut(CutReason::Leaving, now, out);
+        } else {
+            self.leave(now, out);
+        }
+    }
+
+    /// A drain was called off. Other reasons to leave stand.
+    fn stay(&mut self) {
+        if !self.leaves_now {
+            self.leaving.take_if(|farewell| farewell.refusal.cause == Cause::Draining);
+        }
+    }
+
+    /// Returns whether the running transfer is cut because the session has to end now.
+    pub fn is_leaving_now(&self) -> bool {
+        matches!(&self.phase, Phase::Transferring(transfer) if transfer.cut == Some(CutReason::Leaving))
+    }
+
+    /// Says why the session has to end, and closes.
+    fn leave(&mut self, now: Moment, out: &mut Actions) {
+        let farewell = self.leaving.take().unwrap_or_else(|| Farewell::new(timed_out(Cause::Draining)));
+        self.refuse(&farewell.at(now), farewell.message.as_deref(), out);
+    }
+
+    /// Counts a line; returns whether it came too fast.
+    fn is_too_fast(&mut self, now: Moment) -> bool {
+        self.settings.command_rate.is_some_and(|rate| self.pace.is_too_fast(rate, now))
     }
 
     fn not_ftp(&mut self, out: &mut Actions) {
@@ -278,8 +341,8 @@ impl ServerSession {
     }
 
     /// Says 421 and closes.
-    fn refuse(&mut self, refusal: Refusal, out: &mut Actions) {
-        reply::refusal_line(&refusal, &mut out.wire);
+    fn refuse(&mut self, refusal: &Refusal, message: Option<&str>, out: &mut Actions) {
+        reply::refusal_line_with(refusal, message, &mut out.wire);
         self.close(CloseReason::Refused(refusal.cause), out);
     }
 

@@ -3,7 +3,7 @@ use core::time::Duration;
 
 use tidegate_types::{Profile, Timestamp, VirtualPath};
 
-use super::{DataRoute, RequestId};
+use super::{DataRoute, RequestId, StorageRequest};
 use crate::command::{ByteRange, HashAlgorithm, TypeCode};
 use crate::listing::{FactSet, ListFormat};
 use crate::reply::Reason;
@@ -75,6 +75,11 @@ pub(super) enum Pending {
     },
     Passive {
         extended: bool,
+    },
+    /// The gate is asked for a place for the transfer.
+    Place {
+        what: StorageRequest,
+        opening: Opening,
     },
     Open(Opening),
 }
@@ -196,8 +201,8 @@ pub(super) enum CutReason {
     Stalled,
     /// The data connection did not open in time.
     NotOpened,
-    /// The drain ran out of time.
-    Drained,
+    /// The session has to end now.
+    Leaving,
     /// The control connection is gone.
     PeerGone,
 }

@@ -67,11 +67,13 @@ impl ServerSession {
                 out.push(Action::ClosePassive);
                 return reply::write(&mut out.wire, Reason::PassiveNeedsEpsv);
             }
-            (Err(PassiveError::NoFreePort), _) => return reply::write(&mut out.wire, Reason::DataPortsFull),
+            (Err(PassiveError::NoFreePort(refusal)), _) => {
+                return reply::refused_command(&refusal, &mut out.wire);
+            }
             (Err(PassiveError::Failed), _) => return reply::write(&mut out.wire, Reason::DataCannotOpen),
         }
         self.parameters.route = Some(DataRoute::Passive);
-        self.timers.arm(Deadline::Lease, now + LEASE_TIMEOUT);
+        self.timers.arm(Deadline::Lease, now, LEASE_TIMEOUT);
     }
 
     /// PORT and EPRT: only to the client's own address and an unprivileged port (PROTOCOL A1). The old target was

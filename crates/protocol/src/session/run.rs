@@ -61,7 +61,7 @@ impl ServerSession {
     /// Runs one command line. Exactly one final reply follows, now or when an answer comes.
     fn run_line(&mut self, line: &[u8], now: Moment, out: &mut Actions) {
         if matches!(self.phase, Phase::Ready) {
-            self.timers.arm(Deadline::Idle, now + self.idle_time());
+            self.timers.arm(Deadline::Idle, now, self.idle_time());
         }
         let (verb, argument) = command::verb_of(line);
         let Some(row) = command::lookup(verb) else { return self.unknown(verb, out) };

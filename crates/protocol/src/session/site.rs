@@ -57,7 +57,7 @@ impl ServerSession {
                 return reply::write_with(&mut out.wire, Reason::SiteIdleTooLong, &[most_digits.as_bytes()]);
             }
             self.parameters.idle = Some(wanted);
-            self.timers.arm(Deadline::Idle, now + wanted);
+            self.timers.arm(Deadline::Idle, now, wanted);
         }
         let seconds = Digits::decimal(self.idle_time().as_secs());
         reply::write_with(&mut out.wire, Reason::SiteIdle, &[seconds.as_bytes(), most_digits.as_bytes()]);

@@ -21,13 +21,20 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(Self::settings())
+    }
+
+    fn settings() -> Arc<Settings> {
         let timeouts = Timeouts {
             login: 30 * SECOND,
             idle: 300 * SECOND,
             data_open: 20 * SECOND,
             data_stall: 60 * SECOND,
         };
-        let settings = Arc::new(Settings::new("hello".to_string(), timeouts));
+        Arc::new(Settings::new("hello".to_string(), timeouts))
+    }
+
+    fn with(settings: Arc<Settings>) -> Self {
         let session = ServerSession::new(settings, Ipv4Addr::LOCALHOST.into());
         let mut bench = Self { session, now: Moment::ZERO, out: Actions::default() };
         assert_eq!(bench.event(Event::Opened), "220 hello\r\n");
@@ -57,7 +64,7 @@ impl Bench {
         bench.event(Event::PassiveOpened(RequestId(3), Ok(end)));
         bench.line("STOR a");
         let path = VirtualPath::resolve(&VirtualPath::root(), b"a").unwrap();
-        let said = bench.event(Event::StorageAnswered(RequestId(4), Ok(StorageDone::Upload { path })));
+        let said = bench.event(Event::StorageAnswered(RequestId(5), Ok(StorageDone::Upload { path })));
         assert_eq!(said, "150 Ready for data.\r\n");
         assert!(matches!(bench.out.list[..], [Action::BeginTransfer(_)]));
         bench.event(Event::DataOpened);
@@ -71,7 +78,13 @@ impl Bench {
     }
 
     fn line(&mut self, line: &str) -> String {
-        self.event(Event::Line(line.as_bytes()))
+        let said = self.event(Event::Line(line.as_bytes()));
+        match self.out.list.last() {
+            Some(&Action::AskGate { request, question: GateQuestion::Transfer }) => {
+                said + &self.event(Event::GateAnswered(request, Ok(())))
+            }
+            _ => said,
+        }
     }
 
     fn later(&mut self, by: Duration) -> String {
@@ -89,7 +102,7 @@ fn a_stale_answer_is_dropped() {
     let mut bench = Bench::logged_in();
     assert_eq!(bench.line("CWD d"), "");
     assert_eq!(bench.event(Event::StorageAnswered(RequestId(99), Ok(StorageDone::Done))), "");
-    assert_eq!(bench.event(Event::LoginAnswered(RequestId(3), LoginAnswer::Denied)), "");
+    assert_eq!(bench.event(Event::LoginAnswered(RequestId(3), LoginAnswer::Denied { ban: None })), "");
     assert_eq!(bench.event(Event::GateAnswered(RequestId(3), Ok(()))), "");
     assert_eq!(
         bench.event(Event::StorageAnswered(RequestId(3), Ok(StorageDone::Done))),
@@ -203,18 +216,135 @@ fn an_aborted_transfer_says_426_and_226() {
     assert_eq!(said, "226 Stored; transfer complete.\r\n226 Abort successful.\r\n");
 }
 
+fn draining(retry_after_secs: u32) -> Farewell {
+    Farewell::new(Refusal::uncounted(Cause::Draining, retry_after_secs))
+}
+
+#[test]
+fn a_drain_that_is_called_off_changes_nothing() {
+    let mut bench = Bench::uploading();
+    bench.event(Event::LeaveSoon(draining(30)));
+    bench.event(Event::Stay);
+    assert!(bench.event(Event::TransferEnded(TransferEnd::Completed { bytes: 1 })).starts_with("226 "));
+    assert!(!bench.closes());
+    // A kick is no drain.
+    let kicked = Farewell::new(Refusal::uncounted(Cause::Kicked, 7));
+    let mut bench = Bench::uploading();
+    bench.event(Event::LeaveSoon(kicked.clone()));
+    bench.event(Event::Stay);
+    let said = bench.event(Event::TransferEnded(TransferEnd::Completed { bytes: 1 }));
+    assert!(said.ends_with("[cause=kicked retry=7]\r\n"), "{said}");
+    // Nor does one take the place of another reason, to be called off with it.
+    let mut bench = Bench::uploading();
+    bench.event(Event::LeaveSoon(Farewell::new(Refusal::uncounted(Cause::Reclaimed, 1))));
+    bench.event(Event::LeaveSoon(draining(30)));
+    bench.event(Event::Stay);
+    let said = bench.event(Event::TransferEnded(TransferEnd::Completed { bytes: 1 }));
+    assert!(said.ends_with("[cause=reclaimed retry=1]\r\n"), "{said}");
+    // Nor is a cut that has begun taken back, whatever comes behind it.
+    let mut bench = Bench::uploading();
+    bench.event(Event::LeaveNow(kicked));
+    bench.event(Event::LeaveSoon(draining(30)));
+    bench.event(Event::Stay);
+    let said = bench.event(Event::TransferEnded(TransferEnd::Aborted(None)));
+    assert!(said.ends_with("[cause=kicked retry=7]\r\n") && bench.closes(), "{said}");
+}
+
+#[test]
+fn the_announced_end_is_counted_from_when_it_is_said() {
+    let mut bench = Bench::uploading();
+    let until = Some(bench.now + Duration::from_mins(1));
+    bench.event(Event::LeaveSoon(Farewell { until, message: Some("new disks".into()), ..draining(1) }));
+    bench.now = bench.now + Duration::from_millis(20_500);
+    let said = bench.event(Event::TransferEnded(TransferEnd::Completed { bytes: 1 }));
+    let line = said.lines().last().unwrap();
+    assert_eq!(
+        line,
+        "421 The server is shutting down: new disks; try again in 40 seconds [cause=draining retry=40]"
+    );
+}
+
+#[test]
+fn pressure_shortens_the_wait_for_a_command() {
+    let mut bench = Bench::logged_in();
+    bench.line("NOOP");
+    let calm = bench.session.next_deadline().unwrap();
+    bench.event(Event::Pressed(25));
+    let pressed = bench.session.next_deadline().unwrap();
+    assert_eq!(calm.since(bench.now), 4 * pressed.since(bench.now));
+    bench.now = pressed;
+    assert!(bench.event(Event::Tick).ends_with("[cause=idle retry=1]\r\n"));
+}
+
+#[test]
+fn pressure_shortens_every_wait_for_the_client() {
+    // Of a login, a command, a data connection and its bytes: what is left of each at a quarter.
+    let left = |mut bench: Bench| {
+        bench.event(Event::Pressed(25));
+        bench.session.next_deadline().unwrap().since(bench.now)
+    };
+    assert_eq!(left(Bench::new()), Duration::from_millis(7_500), "login");
+    assert_eq!(left(Bench::logged_in()), 75 * SECOND, "idle");
+    assert_eq!(left(Bench::uploading()), 15 * SECOND, "data_stall");
+    let mut bench = Bench::logged_in();
+    bench.line("PORT 127,0,0,1,200,0");
+    bench.line("STOR a");
+    let path = VirtualPath::root();
+    bench.event(Event::StorageAnswered(RequestId(4), Ok(StorageDone::Upload { path })));
+    assert_eq!(left(bench), 5 * SECOND, "data_open");
+    // A stalled transfer is cut after the shorter time.
+    let mut bench = Bench::uploading();
+    bench.event(Event::Pressed(25));
+    bench.later(15 * SECOND);
+    assert!(matches!(bench.out.list[..], [Action::AskProgress]), "{:?}", bench.out.list);
+    bench.event(Event::Progress(Progress { bytes: 1, last_at: Moment::ZERO }));
+    assert!(matches!(bench.out.list[..], [Action::AbortTransfer]), "{:?}", bench.out.list);
+}
+
+#[test]
+fn a_transfer_that_finds_no_place_keeps_the_session() {
+    let mut bench = Bench::logged_in();
+    bench.line("PORT 127,0,0,1,200,0");
+    assert_eq!(bench.event(Event::Line(b"RETR a")), "");
+    let Some(Action::AskGate { request, question: GateQuestion::Transfer }) = bench.out.list.pop() else {
+        std::panic!("{:?}", bench.out)
+    };
+    let refusal = Refusal { in_use: 16, limit: 16, ..Refusal::uncounted(Cause::TransfersFull, 9) };
+    // What storage says was not asked for.
+    assert_eq!(bench.event(Event::StorageAnswered(request, Ok(StorageDone::Download { size: 1 }))), "");
+    assert_eq!(
+        bench.event(Event::GateAnswered(request, Err(refusal))),
+        "450 Too many transfers are under way (16 of 16); try again in 9 seconds [cause=transfers-full retry=9]\r\n"
+    );
+    assert!(!bench.closes());
+    assert_eq!(bench.line("NOOP"), "200 OK.\r\n");
+    assert!(bench.line("RETR a").starts_with("425 "), "the data target is used up");
+}
+
+#[test]
+fn commands_that_come_too_fast_end_the_session() {
+    let mut settings = (*Bench::settings()).clone();
+    settings.command_rate = CommandRate::new(5, Duration::from_secs(1));
+    let mut bench = Bench::with(Arc::new(settings));
+    for _ in 0..5 {
+        assert!(!bench.line("NOOP").starts_with("421"), "in time");
+    }
+    let said = bench.line("NOOP");
+    assert!(said.ends_with("[cause=command-flood retry=60]\r\n") && bench.closes(), "{said}");
+}
+
 #[test]
 fn drain_waits_for_the_transfer() {
     let mut bench = Bench::uploading();
-    assert_eq!(bench.event(Event::DrainRequested { retry_after_secs: 30 }), "");
+    assert_eq!(bench.event(Event::LeaveSoon(draining(30))), "");
     let said = bench.event(Event::TransferEnded(TransferEnd::Completed { bytes: 1 }));
     assert!(
         said.starts_with("226 ") && said.ends_with("[cause=draining retry=30]\r\n") && bench.closes(),
         "{said}"
     );
     let mut bench = Bench::uploading();
-    bench.event(Event::DrainRequested { retry_after_secs: 30 });
-    bench.event(Event::DrainExpired);
+    bench.event(Event::LeaveSoon(draining(30)));
+    bench.event(Event::LeaveNow(draining(30)));
     assert!(matches!(bench.out.list[..], [Action::AbortTransfer]));
     let said = bench.event(Event::TransferEnded(TransferEnd::Aborted(None)));
     assert!(said.starts_with("426 ") && said.contains("\r\n421 ") && bench.closes(), "{said}");
@@ -420,7 +550,7 @@ fn a_download_window_never_reaches_past_the_file() {
         bench.event(Event::PassiveOpened(RequestId(3), Ok(passive)));
         bench.line(window);
         bench.line("RETR f");
-        let reply = bench.event(Event::StorageAnswered(RequestId(4), Ok(StorageDone::Download { size })));
+        let reply = bench.event(Event::StorageAnswered(RequestId(5), Ok(StorageDone::Download { size })));
         assert!(reply.contains(said), "{window}: {reply}");
         let Some(Action::BeginTransfer(plan)) = bench.out.list.pop() else {
             std::panic!("{:?}", bench.out.list)
@@ -449,7 +579,7 @@ fn an_upload_ends_where_the_range_or_the_largest_size_says() {
         bench.line(window);
         bench.line("STOR f");
         let path = VirtualPath::root();
-        bench.event(Event::StorageAnswered(RequestId(4), Ok(StorageDone::Upload { path })));
+        bench.event(Event::StorageAnswered(RequestId(5), Ok(StorageDone::Upload { path })));
         let Some(Action::BeginTransfer(plan)) = bench.out.list.pop() else {
             std::panic!("{:?}", bench.out.list)
         };
@@ -466,7 +596,7 @@ fn a_search_for_a_pattern_is_a_long_job() {
     bench.line("NLST *.txt");
     for _ in 0..3 {
         assert_eq!(bench.later(50 * SECOND), "");
-        assert_eq!(bench.event(Event::StorageBusy(RequestId(4))), "");
+        assert_eq!(bench.event(Event::StorageBusy(RequestId(5))), "");
     }
     assert_eq!(bench.line("ABOR"), "450 Cancelled.\r\n226 Abort successful.\r\n");
     assert!(
@@ -476,7 +606,7 @@ fn a_search_for_a_pattern_is_a_long_job() {
     );
     // A listing of one directory is short.
     bench.line("EPSV");
-    bench.event(Event::PassiveOpened(RequestId(5), Ok(passive)));
+    bench.event(Event::PassiveOpened(RequestId(6), Ok(passive)));
     bench.line("NLST d");
     assert_eq!(bench.line("ABOR"), "");
     assert!(bench.later(60 * SECOND).starts_with("451 "));
@@ -567,7 +697,7 @@ fn who_leaves_while_a_transfer_is_opened_has_it_cut_unless_he_said_quit() {
         assert_eq!(bench.session.has_quit(), quits);
         bench.event(Event::PeerClosed);
         let path = VirtualPath::resolve(&VirtualPath::root(), b"a").unwrap();
-        bench.event(Event::StorageAnswered(RequestId(4), Ok(StorageDone::Upload { path })));
+        bench.event(Event::StorageAnswered(RequestId(5), Ok(StorageDone::Upload { path })));
         let aborts = bench.out.list.iter().any(|action| matches!(action, Action::AbortTransfer));
         assert_eq!(aborts, cut, "{:?}", bench.out.list);
     }

@@ -11,8 +11,8 @@ use super::glob::{Globbed, has_wildcard, read_glob};
 use super::phase::{CutReason, Direction, Opening, OpeningWhat, Pending, Phase, Transfer, Window};
 use super::timers::Deadline;
 use super::{
-    ANSWER_TIMEOUT, Action, Actions, CloseReason, Job, Progress, ServerSession, StorageDone, StorageRequest,
-    TransferEnd, TransferPlan,
+    ANSWER_TIMEOUT, Action, Actions, CloseReason, GateQuestion, Job, Progress, RequestId, ServerSession,
+    StorageDone, StorageRequest, TransferEnd, TransferPlan,
 };
 use crate::command::{ListArgs, TypeCode};
 use crate::listing::{ListFormat, ListPlan};
@@ -190,7 +190,35 @@ impl ServerSession {
         self.timers.disarm(Deadline::Lease);
         let ascii = self.is_ascii() && !matches!(what, OpeningWhat::List { .. });
         let deflate = self.parameters.deflate;
-        self.ask(request, Pending::Open(Opening { route, ascii, deflate, what }), now, out);
+        let opening = Opening { route, ascii, deflate, what };
+        let question = GateQuestion::Transfer;
+        let pending = Pending::Place { what: request, opening };
+        let request = self.begin_asking(pending, now);
+        out.push(Action::AskGate { request, question });
+    }
+
+    /// The gate has a place for the transfer, or has none: then the session goes on without it (DESIGN §2.3).
+    pub(super) fn place_answered(
+        &mut self,
+        request: RequestId,
+        answer: Result<(), Refusal>,
+        now: Moment,
+        out: &mut Actions,
+    ) {
+        let Some(Pending::Place { what, opening }) = self.end_asking(request, now) else { return };
+        let pending = Pending::Open(opening);
+        match answer {
+            Ok(()) if pending.is_long() && self.is_given_up() => {
+                out.push(Action::CancelStorage); // for the place, which nobody needs any more
+                self.close_route(out);
+                reply::write(&mut out.wire, Reason::JobCancelled);
+            }
+            Ok(()) => self.ask(what, pending, now, out),
+            Err(refusal) => {
+                self.close_route(out); // used up, as by any transfer command
+                reply::refused_command(&refusal, &mut out.wire);
+            }
+        }
     }
 }
 
@@ -247,7 +275,7 @@ impl ServerSession {
         };
         self.parameters.route = None;
         self.timers.disarm(Deadline::Idle);
-        self.timers.arm(Deadline::DataOpen, now + self.settings.timeouts.data_open);
+        self.timers.arm(Deadline::DataOpen, now, self.settings.timeouts.data_open);
         self.phase = Phase::Transferring(Transfer::new(direction));
         out.push(Action::BeginTransfer(TransferPlan { job, ascii, deflate, route }));
         if self.queue.mark_abors_hit() {
@@ -285,14 +313,14 @@ impl ServerSession {
     pub(super) fn data_opened(&mut self, now: Moment) {
         if self.is_transferring() {
             self.timers.disarm(Deadline::DataOpen);
-            self.timers.arm(Deadline::DataStall, now + self.settings.timeouts.data_stall);
+            self.timers.arm(Deadline::DataStall, now, self.settings.timeouts.data_stall);
         }
     }
 
     pub(super) fn ask_if_stalled(&mut self, now: Moment, out: &mut Actions) {
         if let Phase::Transferring(transfer) = &mut self.phase {
             transfer.checks_stall = true;
-            self.timers.arm(Deadline::DataStall, now + self.settings.timeouts.data_stall);
+            self.timers.arm(Deadline::DataStall, now, self.settings.timeouts.data_stall);
             out.push(Action::AskProgress);
         }
     }
@@ -305,11 +333,11 @@ impl ServerSession {
             self.status(Some(progress), out);
         }
         if checks_stall {
-            let due = progress.last_at + self.settings.timeouts.data_stall;
-            if due <= now {
+            let (from, length) = (progress.last_at, self.settings.timeouts.data_stall);
+            if self.timers.end_of(Deadline::DataStall, from, length) <= now {
                 self.cut(CutReason::Stalled, now, out);
             } else {
-                self.timers.arm(Deadline::DataStall, due);
+                self.timers.arm(Deadline::DataStall, from, length);
             }
         }
     }
@@ -323,7 +351,7 @@ impl ServerSession {
             self.timers.disarm(Deadline::DataOpen);
             self.timers.disarm(Deadline::DataStall);
             // Ending it takes milliseconds; a storage that hangs must not hold the session for ever.
-            self.timers.arm(Deadline::Answer, now + ANSWER_TIMEOUT);
+            self.timers.arm(Deadline::Answer, now, ANSWER_TIMEOUT);
             out.push(Action::AbortTransfer);
         }
     }
@@ -333,7 +361,7 @@ impl ServerSession {
         if self.is_transferring() {
             reply::write(&mut out.wire, Reason::InternalError);
             let retry_after_secs = u32::try_from(ANSWER_TIMEOUT.as_secs()).unwrap_or(1);
-            self.refuse(Refusal::uncounted(Cause::Overloaded, retry_after_secs), out);
+            self.refuse(&Refusal::uncounted(Cause::Overloaded, retry_after_secs), None, out);
         }
     }
 
@@ -352,7 +380,7 @@ impl ServerSession {
             TransferEnd::Aborted(rest) => match cut {
                 Some(CutReason::NotOpened) => reply::write(&mut out.wire, Reason::DataCannotOpen),
                 Some(CutReason::Stalled) => say_cut(&STALLED, rest, out),
-                Some(CutReason::Asked | CutReason::Drained | CutReason::PeerGone) | None => {
+                Some(CutReason::Asked | CutReason::Leaving | CutReason::PeerGone) | None => {
                     say_cut(&ABORTED, rest, out);
                 }
             },
@@ -363,10 +391,7 @@ impl ServerSession {
             self.status(None, out);
         }
         match cut {
-            Some(CutReason::Drained) => {
-                let retry_after_secs = self.draining.unwrap_or(1);
-                self.refuse(Refusal::uncounted(Cause::Draining, retry_after_secs), out);
-            }
+            Some(CutReason::Leaving) => self.leave(now, out),
             Some(CutReason::PeerGone) => self.close(CloseReason::PeerClosed, out),
             _ => {}
         }
