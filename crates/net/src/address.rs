@@ -1,7 +1,8 @@
 //! Addresses as the rest of tidegate compares them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use ipnet::{IpNet, Ipv4Net};
 use rustix::net::SocketAddrAny;
 use tidegate_types::normalize_address;
 
@@ -13,6 +14,20 @@ pub fn normalize_socket_address(address: SocketAddr) -> SocketAddr {
     }
 }
 
+/// Returns `network` with one of IPv4-mapped IPv6 addresses written as IPv4, so that it contains the normalised ones.
+pub(crate) fn normalize_network(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+        (Some(v4), Some(length)) => Ipv4Net::new(v4, length).map_or(network, IpNet::V4),
+        _ => network,
+    }
+}
+
+/// Returns whether `address` (normalised) is in one of `networks` (normalised).
+pub(crate) fn contains(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
 /// Returns the normalised internet address the kernel reported, `None` for another family.
 pub(crate) fn from_kernel(address: SocketAddrAny) -> Option<SocketAddr> {
     SocketAddr::try_from(address).ok().map(normalize_socket_address)
@@ -21,6 +36,19 @@ pub(crate) fn from_kernel(address: SocketAddrAny) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mapped_networks_become_ipv4() {
+        for (given, expected) in [
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+            ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
+            ("::/0", "::/0"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("2001:db8::/32", "2001:db8::/32"),
+        ] {
+            assert_eq!(normalize_network(given.parse().unwrap()).to_string(), expected);
+        }
+    }
 
     #[test]
     fn mapped_addresses_become_ipv4_and_keep_the_port() {

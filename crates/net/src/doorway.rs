@@ -13,16 +13,19 @@ use std::time::Duration;
 
 use crate::listener::Listener;
 
+mod accept;
 mod counts;
 mod keeper;
 mod lingering;
 mod mailbox;
+mod pending;
 mod reserve;
+mod slab;
+mod waiting;
 
 use counts::Counters;
 pub use counts::DoorwayCounts;
 use keeper::Keeper;
-use lingering::Lingering;
 use mailbox::Mailbox;
 
 /// Sockets that may linger at once; about 64 bytes each.
@@ -31,12 +34,22 @@ pub const LINGER_PLACES: usize = 1024;
 pub const LINGER_TIME: Duration = Duration::from_secs(1);
 /// Bytes read and dropped from one lingering socket before it is closed.
 pub const LINGER_DROPPED_BYTES_MAX: u64 = 128 * 1024;
+/// Connections that may be held in the waiting room at once; more than that are told what [`Doorman::exhausted`] says.
+pub const WAITING_PLACES: usize = 1024;
+/// Connections of trusted proxies whose PROXY protocol header may be awaited at once; more than that close the oldest.
+pub const PROXY_PLACES: usize = 1024;
+/// How long a trusted proxy may take to send the whole PROXY protocol header.
+pub const PROXY_TIME: Duration = Duration::from_secs(5);
 
 /// Somebody who connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Their address, normalised.
+    /// Their address, normalised: of the socket, or the source that a trusted proxy named.
     pub peer: SocketAddr,
+    /// The address they connected to, normalised: the socket's own, or the destination that a trusted proxy named. While
+    /// [`Doorman::decide`] is asked about a direct caller it is the address listened on, which may be a wildcard: asking the kernel
+    /// would cost every refusal a system call.
+    pub reached: SocketAddr,
     /// Which listener they came to: its place in the list given to [`Doorway::open`].
     pub listener: usize,
 }
@@ -48,6 +61,9 @@ pub enum Verdict<Permit> {
     Admit(Permit),
     /// Not now: what was written into `line` is said, then the connection ends. An empty line closes silently.
     Refuse,
+    /// Perhaps soon: the connection is held without a word until [`Doorman::next_answer`] names this ticket, which is unique among
+    /// those who wait.
+    Wait(u64),
 }
 
 /// Decides who enters. Called on the doorway's own thread, one caller after the other; it must not block.
@@ -59,11 +75,48 @@ pub trait Doorman: Send + 'static {
     fn decide(&mut self, caller: &Caller, line: &mut Vec<u8>) -> Verdict<Self::Permit>;
 
     /// Takes over an admitted connection: non-blocking, close-on-exec, prepared by [`prepare_control`](crate::prepare_control).
-    /// `local` is the address the caller reached, normalised.
+    /// `local` is the socket's own address, normalised; behind a proxy it differs from what the caller reached.
     fn admit(&mut self, permit: Self::Permit, socket: TcpStream, caller: Caller, local: SocketAddr);
 
-    /// Writes the line for `caller` who came when no descriptor was left, CRLF included.
+    /// Writes the line for `caller` who came when no descriptor was left, or no place for one who should wait, CRLF included.
     fn exhausted(&mut self, caller: &Caller, line: &mut Vec<u8>);
+
+    /// Returns how a wait ended: its ticket and the verdict, never `Wait`. `line` comes empty, as in [`decide`](Self::decide).
+    /// Asked every turn while somebody waits, until it returns `None`, and a last time when the doorway stops; whoever is then
+    /// without an answer is closed silently. An answer for a ticket that gave up is dropped.
+    fn next_answer(&mut self, _line: &mut Vec<u8>) -> Option<(u64, Verdict<Self::Permit>)> {
+        None
+    }
+
+    /// Hears that whoever waited with `ticket` went away, or had to be closed; no answer for it is needed any more.
+    fn gave_up(&mut self, _ticket: u64) {}
+
+    /// Returns in how long [`next_answer`](Self::next_answer) has to be asked at the latest. Asked only while somebody waits.
+    fn next_deadline(&mut self) -> Option<Duration> {
+        None
+    }
+}
+
+/// How many may rest where, and how long.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    linger_places: usize,
+    linger_time: Duration,
+    waiting_places: usize,
+    proxy_places: usize,
+    proxy_time: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            linger_places: LINGER_PLACES,
+            linger_time: LINGER_TIME,
+            waiting_places: WAITING_PLACES,
+            proxy_places: PROXY_PLACES,
+            proxy_time: PROXY_TIME,
+        }
+    }
 }
 
 /// The running doorway. Dropping it stops it as [`stop`](Self::stop) does.
@@ -83,20 +136,18 @@ impl Doorway {
         listeners: Vec<Listener>,
         hire: impl FnOnce(LingerHandle) -> D,
     ) -> io::Result<Self> {
-        Self::open_with(listeners, hire, LINGER_PLACES, LINGER_TIME)
+        Self::open_with(listeners, hire, Bounds::default())
     }
 
     fn open_with<D: Doorman>(
         listeners: Vec<Listener>,
         hire: impl FnOnce(LingerHandle) -> D,
-        places: usize,
-        time: Duration,
+        bounds: Bounds,
     ) -> io::Result<Self> {
         let counters = Arc::new(Counters::default());
         let mailbox = Arc::new(Mailbox::new(Arc::clone(&counters))?);
         let doorman = hire(LingerHandle { mailbox: Arc::clone(&mailbox) });
-        let lingering = Lingering::new(places, time, Arc::clone(&counters));
-        let keeper = Keeper::new(listeners, doorman, lingering, Arc::clone(&mailbox), Arc::clone(&counters))?;
+        let keeper = Keeper::new(listeners, doorman, bounds, Arc::clone(&mailbox), Arc::clone(&counters))?;
         let thread = std::thread::Builder::new().name("doorway".into()).spawn(move || keeper.run())?;
         Ok(Self { mailbox, counters, thread: Some(thread) })
     }
@@ -137,7 +188,7 @@ impl Drop for Doorway {
     }
 }
 
-/// Gives sockets to the doorway to linger; cheap to clone, for any thread.
+/// Gives sockets to the doorway to linger, and wakes it; cheap to clone, for any thread.
 #[derive(Clone, Debug)]
 pub struct LingerHandle {
     mailbox: Arc<Mailbox>,
@@ -148,6 +199,11 @@ impl LingerHandle {
     /// was written to it before arrives whole. Never blocks. After the doorway ended the socket is closed at once.
     pub fn linger(&self, socket: OwnedFd) {
         self.mailbox.deliver(socket);
+    }
+
+    /// Makes the doorway ask [`Doorman::next_answer`] soon. Never blocks; many calls before the thread wakes cost one system call.
+    pub fn wake(&self) {
+        self.mailbox.wake();
     }
 }
 

@@ -11,9 +11,11 @@ mod data;
 mod descriptors;
 mod doorway;
 mod listener;
+mod machine;
 mod memory;
 mod passive;
 mod passive_address;
+pub mod proxy;
 #[cfg(test)]
 mod testing;
 
@@ -27,9 +29,10 @@ pub use data::{finish, has_ended, prepare_data, shutdown_both, shutdown_write};
 pub use descriptors::raise_descriptor_limit;
 pub use doorway::{
     Caller, Doorman, Doorway, DoorwayCounts, LINGER_DROPPED_BYTES_MAX, LINGER_PLACES, LINGER_TIME,
-    LingerHandle, Verdict,
+    LingerHandle, PROXY_PLACES, PROXY_TIME, Verdict, WAITING_PLACES,
 };
 pub use listener::{BindError, Listener, prepare_control};
+pub use machine::{DescriptorReading, Machine, MemoryReading, is_peer_unreachable};
 pub use memory::{return_freed_memory, return_large_blocks};
 pub use passive::{LeaseError, PassiveListener, PassivePorts, PortChoice};
 pub use passive_address::PassiveAddress;

@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, acceptfrom_with, ipproto, sockopt};
 
-use crate::address::from_kernel;
+use crate::address::{contains, from_kernel, normalize_network};
 
 /// Connections the kernel may complete before they are accepted; it caps the number at `net.core.somaxconn`.
 const CONTROL_BACKLOG: i32 = 4096;
@@ -56,6 +57,7 @@ impl BindError {
 pub struct Listener {
     socket: OwnedFd,
     local: SocketAddr,
+    proxies: Vec<IpNet>,
 }
 
 impl Listener {
@@ -65,7 +67,18 @@ impl Listener {
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
         let socket = listening_socket(address, CONTROL_BACKLOG).map_err(|e| BindError::new(address, e))?;
         let local = rustix::net::getsockname(&socket).map_err(|e| BindError::new(address, e))?;
-        Ok(Self { socket, local: SocketAddr::try_from(local).unwrap_or(address) })
+        Ok(Self { socket, local: SocketAddr::try_from(local).unwrap_or(address), proxies: Vec::new() })
+    }
+
+    /// Trusts `proxies`: whoever connects from one of these networks must begin with a PROXY protocol header, whose addresses then
+    /// count; everybody else stays an ordinary client.
+    pub fn with_proxies(self, proxies: Vec<IpNet>) -> Self {
+        Self { proxies: proxies.into_iter().map(normalize_network).collect(), ..self }
+    }
+
+    /// Returns whether a connection from `peer` (normalised) must begin with a PROXY protocol header.
+    pub(crate) fn is_proxy(&self, peer: IpAddr) -> bool {
+        contains(&self.proxies, peer)
     }
 
     /// Returns the address listened on, with the port the kernel chose.

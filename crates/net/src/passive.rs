@@ -4,18 +4,25 @@
 //! (DESIGN §6.3). Whose turn is next cannot be guessed, so that a stranger cannot wait at the next port.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
+use ipnet::IpNet;
 use rustix::io::Errno;
 use tidegate_types::normalize_address;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::address::normalize_socket_address;
+use crate::address::{contains, normalize_network, normalize_socket_address};
 use crate::listener::listening_socket;
+
+mod proxied;
+
+use proxied::Proxied;
 
 /// Connections that may wait on one passive port: the right peer and a few strangers.
 const PASSIVE_BACKLOG: i32 = 8;
@@ -118,7 +125,13 @@ impl PassivePorts {
             match listening_socket(address, PASSIVE_BACKLOG) {
                 Ok(socket) => {
                     let listener = TcpListener::from_std(socket.into())?;
-                    return Ok(PassiveListener { listener, local: address, lease });
+                    return Ok(PassiveListener {
+                        listener,
+                        local: address,
+                        proxies: Arc::default(),
+                        proxied: Mutex::default(),
+                        lease,
+                    });
                 }
                 // Both bind and listen may say so: two sockets can bind with SO_REUSEADDR, only one can listen.
                 Err(Errno::ADDRINUSE) => busy.ports.push(lease.keep()),
@@ -138,7 +151,7 @@ impl PassivePorts {
         self.pool.lock().len()
     }
 
-    /// Returns how many connections from another address than the awaited peer's were closed so far.
+    /// Returns how many connections that were not the awaited peer's were closed so far.
     pub fn strangers(&self) -> u64 {
         self.pool.strangers.load(Ordering::Relaxed)
     }
@@ -210,6 +223,9 @@ pub struct PassiveListener {
     // Dropped before the lease: the port is given back when nobody listens on it any more.
     listener: TcpListener,
     local: SocketAddr,
+    proxies: Arc<[IpNet]>,
+    /// Connections of proxies whose header has not come yet. They stay when a wait is cancelled.
+    proxied: Mutex<Proxied>,
     lease: Lease,
 }
 
@@ -224,21 +240,52 @@ impl PassiveListener {
         self.local
     }
 
-    /// Waits for a connection from `peer` (any of its ports). Everybody else is closed at once and counted, and the wait goes
-    /// on; the caller sets the deadline. Cancel safe.
+    /// Expects the connection through one of `proxies`: whoever connects from there must name the peer as source in a PROXY protocol
+    /// header, whole within [`PROXY_TIME`](crate::PROXY_TIME). At most 16 of them are listened to at once; others, and those with a
+    /// wrong, bad or late header, are strangers. The peer may still connect directly.
+    pub fn behind(self, proxies: Arc<[IpNet]>) -> Self {
+        let normal = |&network: &IpNet| normalize_network(network);
+        // As a rule they are normal already, and shared by all sessions.
+        let is_normal = proxies.iter().all(|network| *network == normal(network));
+        let proxies = if is_normal { proxies } else { proxies.iter().map(normal).collect() };
+        Self { proxies, ..self }
+    }
+
+    /// Waits for a connection from `peer` (any of its ports), or from a proxy that names it. Everybody else is closed at once and
+    /// counted, and the wait goes on; the caller sets the deadline. Cancel safe.
     ///
     /// Errors: the kernel's, such as no descriptor left.
     pub async fn accept_from(&self, peer: IpAddr) -> io::Result<TcpStream> {
         let peer = normalize_address(peer);
+        poll_fn(|context| self.poll_accept_from(context, peer)).await
+    }
+
+    fn poll_accept_from(&self, context: &mut Context<'_>, peer: IpAddr) -> Poll<io::Result<TcpStream>> {
+        let mut proxied = self.proxied.lock().unwrap_or_else(PoisonError::into_inner);
+        let strangers = &self.lease.pool.strangers;
+        if let Some(stream) = proxied.poll(context, peer, strangers) {
+            return Poll::Ready(Ok(stream));
+        }
         loop {
-            match self.listener.accept().await {
-                Ok((stream, from)) if normalize_address(from.ip()) == peer => return Ok(stream),
-                Ok(_stranger) => {
-                    self.lease.pool.strangers.fetch_add(1, Ordering::Relaxed);
+            match ready!(self.listener.poll_accept(context)) {
+                Ok((stream, from)) => {
+                    let from = normalize_address(from.ip());
+                    let right = if contains(&self.proxies, from) {
+                        proxied.begin(stream, from, strangers);
+                        proxied.poll(context, peer, strangers)
+                    } else if from == peer {
+                        Some(stream)
+                    } else {
+                        strangers.fetch_add(1, Ordering::Relaxed);
+                        None
+                    };
+                    if let Some(stream) = right {
+                        return Poll::Ready(Ok(stream));
+                    }
                 }
                 // That one went away before it was taken.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) => return Err(error),
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }

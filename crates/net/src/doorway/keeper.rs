@@ -1,4 +1,5 @@
-//! The thread of the doorway: one epoll with the listeners, the mailbox and the lingering sockets.
+//! The thread of the doorway: one epoll with the listeners, the mailbox, and the sockets that rest: those whose PROXY header is
+//! awaited, those in the waiting room, and those who linger.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -11,23 +12,25 @@ use std::time::{Duration, Instant};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::SendFlags;
 
+use super::accept::{Accepted, accept};
 use super::counts::{Counters, count};
 use super::lingering::Lingering;
 use super::mailbox::Mailbox;
+use super::pending::{Arrival, Pending};
 use super::reserve::Reserve;
-use super::{Caller, Doorman, Verdict};
+use super::slab::{Room, Token};
+use super::waiting::Waiting;
+use super::{Bounds, Doorman, Verdict};
 use crate::address::from_kernel;
 use crate::clock;
 use crate::listener::{Listener, prepare_control};
+use crate::proxy;
 
-/// Epoll tokens: a lingering socket has its place (below 2^32), a listener its number above this, the mailbox the last.
-const LISTENERS_FROM: u64 = 1 << 32;
-const MAILBOX: u64 = u64::MAX;
+mod answers;
 
 const EVENTS_MAX: usize = 256;
-/// Connections accepted from one listener before the others and the lingering have their turn.
+/// Connections accepted from one listener before the others and those who rest have their turn.
 const ACCEPTS_PER_TURN: usize = 64;
 /// Connections still answered when the doorway closes: as many as a listener's backlog may hold.
 const ACCEPTS_AT_CLOSE: usize = 4096;
@@ -42,6 +45,8 @@ pub(super) struct Keeper<D> {
     listeners: Vec<Listener>,
     doorman: D,
     line: Vec<u8>,
+    pending: Pending,
+    waiting: Waiting,
     lingering: Lingering,
     reserve: Reserve,
     paused_until: Option<Instant>,
@@ -49,38 +54,31 @@ pub(super) struct Keeper<D> {
     counters: Arc<Counters>,
 }
 
-/// How one try to accept went.
-enum Accepted {
-    One(OwnedFd, Caller),
-    /// The one who waited has gone; there may be another.
-    Gone,
-    Nobody,
-    NoDescriptor,
-    /// The kernel has no memory, or something unknown: trying again at once would spin.
-    Trouble,
-}
-
 impl<D: Doorman> Keeper<D> {
     pub(super) fn new(
         listeners: Vec<Listener>,
         doorman: D,
-        lingering: Lingering,
+        bounds: Bounds,
         mailbox: Arc<Mailbox>,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, mailbox.as_fd(), EventData::new_u64(MAILBOX), EventFlags::IN)?;
-        for (listener, number) in listeners.iter().zip(LISTENERS_FROM..) {
-            epoll::add(&epoll, listener, EventData::new_u64(number), EventFlags::IN)?;
+        let watch = |socket, token: Token| {
+            epoll::add(&epoll, socket, EventData::new_u64(token.to_bits()), EventFlags::IN)
+        };
+        watch(mailbox.as_fd(), Token::of(Room::Mailbox, 0))?;
+        for (listener, number) in listeners.iter().zip(0..) {
+            watch(listener.as_fd(), Token::of(Room::Listener, number))?;
         }
-        let (line, reserve) = (Vec::with_capacity(512), Reserve::new());
         Ok(Self {
             epoll,
             listeners,
             doorman,
-            line,
-            lingering,
-            reserve,
+            line: Vec::with_capacity(512),
+            pending: Pending::new(bounds.proxy_places, bounds.proxy_time, Arc::clone(&counters)),
+            waiting: Waiting::new(bounds.waiting_places, Arc::clone(&counters)),
+            lingering: Lingering::new(bounds.linger_places, bounds.linger_time, Arc::clone(&counters)),
+            reserve: Reserve::new(),
             paused_until: None,
             mailbox,
             counters,
@@ -101,9 +99,11 @@ impl<D: Doorman> Keeper<D> {
             }
             let now = clock::now();
             let mut closed = false;
-            for event in &events {
-                closed |= self.attend(event.data.u64(), now);
+            for token in events.iter().filter_map(|event| Token::from_bits(event.data.u64())) {
+                closed |= self.attend(token, now);
             }
+            closed |= self.answer_waiters(now);
+            closed |= self.pending.expire(now);
             closed |= self.lingering.expire(self.epoll.as_fd(), now);
             // A descriptor that became free belongs to the reserve first, then to callers.
             self.reserve.fill();
@@ -114,31 +114,41 @@ impl<D: Doorman> Keeper<D> {
                 closing = true;
                 // What was delivered before the word to stop has its time too.
                 self.empty_mailbox(now);
-                self.close_listeners(now);
+                self.close_doors(now);
             }
         }
     }
 
     /// Returns how long nothing needs to be done, rounded up to whole milliseconds; `None` for ever.
     fn timeout(&mut self, now: Instant) -> Option<Timespec> {
-        let next = match (self.lingering.next_deadline(), self.paused_until) {
-            (Some(one), Some(other)) => one.min(other),
-            (one, other) => one.or(other)?,
-        };
-        let wait = next.saturating_duration_since(now);
+        let deadlines = [
+            self.lingering.next_deadline(),
+            self.pending.next_deadline(),
+            self.paused_until,
+            self.next_question(now),
+        ];
+        let wait = deadlines.into_iter().flatten().min()?.saturating_duration_since(now);
         let millis = i64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX);
         Some(Timespec { tv_sec: millis / 1000, tv_nsec: millis % 1000 * 1_000_000 })
     }
 
-    /// Does what one event asks for; returns whether a lingering socket was closed.
-    fn attend(&mut self, token: u64, now: Instant) -> bool {
-        match token {
-            MAILBOX => self.empty_mailbox(now),
-            place if place < LISTENERS_FROM => return self.lingering.attend(self.epoll.as_fd(), place),
-            listener => {
-                let listener = usize::try_from(listener - LISTENERS_FROM).unwrap_or(usize::MAX);
-                self.accept_some(listener, ACCEPTS_PER_TURN, now);
+    /// Does what one event asks for; returns whether a resting socket was closed.
+    fn attend(&mut self, token: Token, now: Instant) -> bool {
+        match token.room {
+            Room::Mailbox => self.empty_mailbox(now),
+            Room::Lingering => return self.lingering.attend(self.epoll.as_fd(), token),
+            Room::Pending => {
+                if let Some(arrival) = self.pending.attend(self.epoll.as_fd(), token) {
+                    self.answer(arrival, now);
+                }
             }
+            Room::Waiting => {
+                if let Some(ticket) = self.waiting.gone(token) {
+                    self.give_up(ticket);
+                    return true;
+                }
+            }
+            Room::Listener => self.accept_some(token.place as usize, ACCEPTS_PER_TURN, now),
         }
         false
     }
@@ -163,7 +173,18 @@ impl<D: Doorman> Keeper<D> {
             return self.accept_on_reserve(listener, now);
         }
         match self.accept(listener) {
-            Accepted::One(socket, caller) => self.answer(socket, caller, now),
+            Accepted::One(socket, caller) => {
+                let is_proxy =
+                    self.listeners.get(listener).is_some_and(|door| door.is_proxy(caller.peer.ip()));
+                let arrival = if is_proxy {
+                    self.pending.begin(self.epoll.as_fd(), socket, caller, now)
+                } else {
+                    Some(Arrival::direct(socket, caller))
+                };
+                if let Some(arrival) = arrival {
+                    self.answer(arrival, now);
+                }
+            }
             Accepted::Gone => {}
             Accepted::Nobody => return ControlFlow::Break(()),
             Accepted::NoDescriptor => return self.accept_on_reserve(listener, now),
@@ -172,18 +193,19 @@ impl<D: Doorman> Keeper<D> {
         ControlFlow::Continue(())
     }
 
-    /// Frees a descriptor, from the reserve or of the oldest lingering socket, to tell one caller that there are none left.
+    /// Frees a descriptor, from the reserve or of the oldest that lingers or awaits its header, to tell one caller that there are
+    /// none left. Who comes by a proxy is told too, without waiting for the header.
     fn accept_on_reserve(&mut self, listener: usize, now: Instant) -> ControlFlow<()> {
-        if !self.reserve.release_one() && !self.lingering.evict_older(self.epoll.as_fd(), now, EVICTION_AGE) {
+        if !self.reserve.release_one()
+            && !self.lingering.close_a_fresh(self.epoll.as_fd())
+            && !self.lingering.evict_older(self.epoll.as_fd(), now, EVICTION_AGE)
+            && !self.pending.evict_older(now, EVICTION_AGE)
+        {
             return self.pause(now);
         }
         match self.accept(listener) {
             Accepted::One(socket, caller) => {
-                count(&self.counters.exhausted);
-                self.line.clear();
-                let (doorman, line) = (&mut self.doorman, &mut self.line);
-                guarded(&self.counters, || doorman.exhausted(&caller, line));
-                self.refuse(socket, now);
+                self.refuse_for_want(&caller, socket, now);
             }
             // Another thread took the descriptor: the next turn frees one more, until there is none and accepting rests.
             Accepted::Gone | Accepted::NoDescriptor => {}
@@ -195,65 +217,11 @@ impl<D: Doorman> Keeper<D> {
 
     fn accept(&self, listener: usize) -> Accepted {
         let Some(door) = self.listeners.get(listener) else { return Accepted::Nobody };
-        let error = match door.accept() {
-            Ok((socket, peer)) => {
-                count(&self.counters.accepted);
-                return Accepted::One(socket, Caller { peer, listener });
-            }
-            Err(error) => error,
-        };
-        match Errno::from_io_error(&error) {
-            Some(Errno::AGAIN) => Accepted::Nobody,
-            Some(Errno::MFILE | Errno::NFILE) => Accepted::NoDescriptor,
-            // accept(2): errors of the new connection, to be treated as if nobody had come.
-            Some(
-                Errno::CONNABORTED
-                | Errno::INTR
-                | Errno::PROTO
-                | Errno::PERM
-                | Errno::NETDOWN
-                | Errno::NOPROTOOPT
-                | Errno::HOSTDOWN
-                | Errno::NONET
-                | Errno::HOSTUNREACH
-                | Errno::OPNOTSUPP
-                | Errno::NETUNREACH,
-            ) => Accepted::Gone,
-            _ => Accepted::Trouble,
+        let accepted = accept(door, listener);
+        if matches!(accepted, Accepted::One(..)) {
+            count(&self.counters.accepted);
         }
-    }
-
-    fn answer(&mut self, socket: OwnedFd, caller: Caller, now: Instant) {
-        self.line.clear();
-        let (doorman, line) = (&mut self.doorman, &mut self.line);
-        match guarded(&self.counters, || doorman.decide(&caller, line)) {
-            Some(Verdict::Admit(permit)) => self.admit(permit, socket, caller),
-            Some(Verdict::Refuse) => self.refuse(socket, now),
-            None => {}
-        }
-    }
-
-    fn admit(&mut self, permit: D::Permit, socket: OwnedFd, caller: Caller) {
-        // Whoever is dead already fails here; the permit's drop gives the place back.
-        let Some(local) = local_address(&socket) else { return };
-        if prepare_control(&socket).is_err() {
-            return;
-        }
-        count(&self.counters.admitted);
-        let doorman = &mut self.doorman;
-        guarded(&self.counters, || doorman.admit(permit, TcpStream::from(socket), caller, local));
-    }
-
-    /// Says the line, if there is one, and lets the socket linger. A fresh socket has room for any line.
-    fn refuse(&mut self, socket: OwnedFd, now: Instant) {
-        count(&self.counters.refused);
-        if self.line.is_empty() {
-            return;
-        }
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        if rustix::net::send(&socket, &self.line, flags).is_ok() {
-            self.lingering.take_in(self.epoll.as_fd(), socket, now);
-        }
+        accepted
     }
 
     /// Stops listening for events of the listeners until the pause is over or a descriptor is free.
@@ -270,19 +238,31 @@ impl<D: Doorman> Keeper<D> {
     }
 
     fn watch_listeners(&self, interest: EventFlags) {
-        for (listener, number) in self.listeners.iter().zip(LISTENERS_FROM..) {
+        for (listener, number) in self.listeners.iter().zip(0..) {
+            let data = EventData::new_u64(Token::of(Room::Listener, number).to_bits());
             // It cannot fail for a descriptor that is in the epoll: modifying takes no memory.
-            let _ = epoll::modify(&self.epoll, listener, EventData::new_u64(number), interest);
+            let _ = epoll::modify(&self.epoll, listener, data, interest);
         }
     }
 
-    /// Answers those who are connected already, then listens no more.
-    fn close_listeners(&mut self, now: Instant) {
+    /// Answers those who are connected already, then listens no more. Proxies whose header has not come, and whoever waits and gets
+    /// no answer, are closed.
+    fn close_doors(&mut self, now: Instant) {
         self.paused_until = None;
         for listener in 0..self.listeners.len() {
             self.accept_some(listener, ACCEPTS_AT_CLOSE, now);
         }
         self.paused_until = None;
+        while let Some(token) = self.pending.oldest() {
+            match self.pending.attend(self.epoll.as_fd(), token) {
+                Some(arrival) => self.answer(arrival, now),
+                None => self.pending.dismiss(token),
+            }
+        }
+        self.answer_waiters(now);
+        while let Some(ticket) = self.waiting.dismiss() {
+            self.give_up(ticket);
+        }
         self.listeners.clear();
     }
 }
@@ -291,18 +271,4 @@ impl<D> Drop for Keeper<D> {
     fn drop(&mut self) {
         self.mailbox.close();
     }
-}
-
-/// Returns the address the caller reached.
-fn local_address(socket: &OwnedFd) -> Option<SocketAddr> {
-    rustix::net::getsockname(socket).ok().and_then(from_kernel)
-}
-
-/// Runs what the doorman does; a panic costs one connection, not the doorway.
-fn guarded<T>(counters: &Counters, work: impl FnOnce() -> T) -> Option<T> {
-    let outcome = catch_unwind(AssertUnwindSafe(work)).ok();
-    if outcome.is_none() {
-        count(&counters.panics);
-    }
-    outcome
 }

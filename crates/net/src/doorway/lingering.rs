@@ -2,6 +2,9 @@
 //!
 //! Closing a socket with unread bytes, or on which more bytes arrive, makes the kernel send a reset, and a reset may take the last
 //! line out of the peer's hands. So what comes is read and dropped until the peer closes, within bounds.
+//!
+//! Most peers close as soon as they have read the end. So a newcomer is not watched at once: after [`FRESH_TIME`] it is looked at,
+//! and only who is still there then costs an epoll entry. In a flood a refusal is accept, send, shutdown, recv, close.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,22 +14,23 @@ use std::time::{Duration, Instant};
 
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, Shutdown, recv};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv};
 
 use super::LINGER_DROPPED_BYTES_MAX;
 use super::counts::{Counters, count};
+use super::slab::{Room, Slab, Token};
 
 const DROP_BUFFER_BYTES: usize = 32 * 1024;
+/// How long a newcomer rests before it is looked at for the first time: long enough for a peer on a busy machine, short enough for
+/// 100,000 refusals a second and these places.
+const FRESH_TIME: Duration = Duration::from_millis(10);
 
 /// The fixed slab: about 64 bytes a place.
 #[derive(Debug)]
 pub(super) struct Lingering {
-    places: Box<[Option<Resident>]>,
-    vacant: Vec<u32>,
-    /// Places by age, oldest first. Entries of those who left early stay until they come to the front or the queue is twice as
-    /// long as the slab.
-    order: VecDeque<Stay>,
-    stays: u32,
+    slab: Slab<Resident>,
+    /// Those not looked at yet, in the order of their coming; who was closed before leaves at the next turn.
+    fresh: VecDeque<Token>,
     time: Duration,
     buffer: Box<[u8]>,
     counters: Arc<Counters>,
@@ -35,16 +39,8 @@ pub(super) struct Lingering {
 #[derive(Debug)]
 struct Resident {
     socket: OwnedFd,
-    since: Instant,
     dropped: u64,
-    stay: u32,
-}
-
-/// One stay of one socket: the number tells it from the next in the same place.
-#[derive(Clone, Copy, Debug)]
-struct Stay {
-    place: u32,
-    number: u32,
+    watched: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,137 +53,147 @@ enum Drained {
 
 impl Lingering {
     pub(super) fn new(places: usize, time: Duration, counters: Arc<Counters>) -> Self {
-        let number = u32::try_from(places).unwrap_or(u32::MAX).max(1);
         Self {
-            places: (0..number).map(|_| None).collect(),
-            vacant: (0..number).rev().collect(),
-            order: VecDeque::new(),
-            stays: 0,
+            slab: Slab::new(Room::Lingering, places),
+            fresh: VecDeque::new(),
             time,
             buffer: vec![0; DROP_BUFFER_BYTES].into(),
             counters,
         }
     }
 
+    /// Says `line` on a fresh `socket`, which has room for any line, and takes it in. A peer that is gone already is closed.
+    pub(super) fn say(&mut self, epoll: BorrowedFd<'_>, socket: OwnedFd, line: &[u8], now: Instant) {
+        // MORE: the shutdown sends the line and the end in one segment.
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT | SendFlags::MORE;
+        if rustix::net::send(&socket, line, flags).is_ok() {
+            self.take_in(epoll, socket, now);
+        }
+    }
+
     /// Ends the sending side of `socket` and keeps it until its peer closes. When the slab is full the oldest closes at once and is
-    /// counted as unspoken. The place is the token that epoll reports.
+    /// counted as unspoken, unless its peer had closed already.
     pub(super) fn take_in(&mut self, epoll: BorrowedFd<'_>, socket: OwnedFd, now: Instant) {
-        let mut dropped = 0;
-        if shutdown_write(socket.as_fd()).is_err()
-            || drain(socket.as_fd(), &mut self.buffer, &mut dropped) == Drained::Ended
-        {
+        if shutdown_write(socket.as_fd()).is_err() {
             return;
         }
-        if self.vacant.is_empty() {
+        if self.slab.is_full() {
             self.evict_oldest(epoll);
         }
-        let Some(place) = self.vacant.pop() else { return };
-        let interest = EventFlags::IN | EventFlags::RDHUP;
-        if epoll::add(epoll, &socket, EventData::new_u64(u64::from(place)), interest).is_err() {
-            // No memory for one more watch: this one cannot be waited for.
-            count(&self.counters.unspoken);
-            self.vacant.push(place);
-            return;
-        }
-        self.stays = self.stays.wrapping_add(1);
-        let stay = self.stays;
-        if let Some(slot) = self.places.get_mut(place as usize) {
-            *slot = Some(Resident { socket, since: now, dropped, stay });
-        }
-        self.remember(Stay { place, number: stay });
+        let resident = Resident { socket, dropped: 0, watched: false };
+        let Ok(token) = self.slab.insert(resident, now) else { return };
+        self.fresh.push_back(token);
         self.publish();
     }
 
-    /// Reads and drops what came on `place`; returns whether the socket was closed. A place that is empty by now is no error.
-    pub(super) fn attend(&mut self, epoll: BorrowedFd<'_>, place: u64) -> bool {
-        let Some((place, slot)) =
-            u32::try_from(place).ok().and_then(|place| Some((place, self.places.get_mut(place as usize)?)))
-        else {
-            return false;
-        };
-        let Some(resident) = slot else { return false };
+    /// Reads and drops what came; returns whether the socket was closed. A token of somebody who left is no error.
+    pub(super) fn attend(&mut self, epoll: BorrowedFd<'_>, token: Token) -> bool {
+        let Some(resident) = self.slab.get_mut(token) else { return false };
         if drain(resident.socket.as_fd(), &mut self.buffer, &mut resident.dropped) == Drained::Waiting {
             return false;
         }
-        self.close(epoll, place);
+        self.close(epoll, token);
         true
     }
 
-    /// Closes those whose time is over; returns whether there was one.
+    /// Looks at those who have rested, closes those whose time is over; returns whether a socket was closed.
     pub(super) fn expire(&mut self, epoll: BorrowedFd<'_>, now: Instant) -> bool {
         let mut closed = false;
-        while let Some((place, deadline)) = self.oldest()
-            && deadline <= now
+        while let Some(since) = self.next_fresh()
+            && since + FRESH_TIME <= now
         {
-            self.close(epoll, place);
+            closed |= self.fresh.pop_front().is_some_and(|token| self.settle(epoll, token));
+        }
+        while let Some(token) = self.slab.older(self.time, now) {
+            self.close(epoll, token);
             closed = true;
         }
         closed
     }
 
-    /// Closes the oldest before its time if it came at least `age` ago; returns whether it did.
-    pub(super) fn evict_older(&mut self, epoll: BorrowedFd<'_>, now: Instant, age: Duration) -> bool {
-        match self.oldest() {
-            Some((_, deadline)) if deadline <= now + self.time.saturating_sub(age) => {
-                self.evict_oldest(epoll);
-                true
+    /// Looks at the fresh, whether they have rested or not, until one is found whose peer has closed; returns whether there was one.
+    pub(super) fn close_a_fresh(&mut self, epoll: BorrowedFd<'_>) -> bool {
+        while let Some(token) = self.fresh.pop_front() {
+            if self.settle(epoll, token) {
+                return true;
             }
-            _ => false,
         }
+        false
     }
 
-    /// Returns when the oldest must be closed.
+    /// Closes the oldest before its time if it came at least `age` ago; returns whether it did.
+    pub(super) fn evict_older(&mut self, epoll: BorrowedFd<'_>, now: Instant, age: Duration) -> bool {
+        let old_enough = self.slab.older(age, now).is_some();
+        if old_enough {
+            self.evict_oldest(epoll);
+        }
+        old_enough
+    }
+
+    /// Returns when somebody has to be looked at or closed.
     pub(super) fn next_deadline(&mut self) -> Option<Instant> {
-        self.oldest().map(|(_, deadline)| deadline)
+        let end = self.slab.oldest().map(|(_, since)| since + self.time);
+        let look = self.next_fresh().map(|since| since + FRESH_TIME);
+        match (end, look) {
+            (Some(end), Some(look)) => Some(end.min(look)),
+            (end, look) => end.or(look),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.vacant.len() == self.places.len()
+        self.slab.is_empty()
+    }
+
+    /// Returns when the first of the fresh came, forgetting those before it who were closed.
+    fn next_fresh(&mut self) -> Option<Instant> {
+        loop {
+            let token = *self.fresh.front()?;
+            if let Some(since) = self.slab.since(token) {
+                return Some(since);
+            }
+            self.fresh.pop_front();
+        }
+    }
+
+    /// Looks at somebody for the first time and watches who is still there; returns whether the socket was closed.
+    fn settle(&mut self, epoll: BorrowedFd<'_>, token: Token) -> bool {
+        if self.attend(epoll, token) {
+            return true;
+        }
+        let Some(resident) = self.slab.get_mut(token) else { return false };
+        let interest = EventFlags::IN | EventFlags::RDHUP;
+        resident.watched =
+            epoll::add(epoll, &resident.socket, EventData::new_u64(token.to_bits()), interest).is_ok();
+        if resident.watched {
+            return false;
+        }
+        // No memory for one more watch: this one cannot be waited for.
+        count(&self.counters.unspoken);
+        self.close(epoll, token);
+        true
     }
 
     fn evict_oldest(&mut self, epoll: BorrowedFd<'_>) {
-        if let Some((place, _)) = self.oldest() {
+        if let Some((token, _)) = self.slab.oldest()
+            && !self.attend(epoll, token)
+        {
             count(&self.counters.unspoken);
-            self.close(epoll, place);
+            self.close(epoll, token);
         }
     }
 
-    /// Returns the place and deadline of the oldest, forgetting the stays before it that have ended.
-    fn oldest(&mut self) -> Option<(u32, Instant)> {
-        loop {
-            let stay = *self.order.front()?;
-            if let Some(resident) = self.resident(stay) {
-                return Some((stay.place, resident.since + self.time));
+    fn close(&mut self, epoll: BorrowedFd<'_>, token: Token) {
+        if let Some(resident) = self.slab.remove(token) {
+            if resident.watched {
+                // A descriptor shared with another process or duplicate would stay in the epoll after the close.
+                let _ = epoll::delete(epoll, &resident.socket);
             }
-            self.order.pop_front();
-        }
-    }
-
-    fn resident(&self, stay: Stay) -> Option<&Resident> {
-        self.places.get(stay.place as usize)?.as_ref().filter(|resident| resident.stay == stay.number)
-    }
-
-    fn remember(&mut self, stay: Stay) {
-        if self.order.len() >= 2 * self.places.len() {
-            let mut order = std::mem::take(&mut self.order);
-            order.retain(|&stay| self.resident(stay).is_some());
-            self.order = order;
-        }
-        self.order.push_back(stay);
-    }
-
-    fn close(&mut self, epoll: BorrowedFd<'_>, place: u32) {
-        if let Some(resident) = self.places.get_mut(place as usize).and_then(Option::take) {
-            // A descriptor shared with another process or duplicate would stay in the epoll after the close.
-            let _ = epoll::delete(epoll, &resident.socket);
-            self.vacant.push(place);
             self.publish();
         }
     }
 
     fn publish(&self) {
-        let lingering = self.places.len() - self.vacant.len();
-        self.counters.lingering.store(lingering as u64, Ordering::Relaxed);
+        self.counters.lingering.store(self.slab.len() as u64, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -15,6 +16,8 @@ use super::lingering::say_goodbye;
 #[derive(Debug)]
 pub(super) struct Mailbox {
     wake: OwnedFd,
+    /// A call of `wake` has rung and the thread has not woken yet.
+    rung: AtomicBool,
     content: Mutex<Content>,
     counters: Arc<Counters>,
 }
@@ -31,7 +34,7 @@ struct Content {
 impl Mailbox {
     pub(super) fn new(counters: Arc<Counters>) -> io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Self { wake, content: Mutex::default(), counters })
+        Ok(Self { wake, rung: AtomicBool::new(false), content: Mutex::default(), counters })
     }
 
     /// Puts `socket` in; the oldest is closed when the box is full, `socket` itself when the doorway has ended.
@@ -55,6 +58,13 @@ impl Mailbox {
         }
     }
 
+    /// Wakes the thread; what the caller did before is visible to what the thread does after [`silence`](Self::silence).
+    pub(super) fn wake(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.ring();
+        }
+    }
+
     pub(super) fn stop(&self) {
         self.lock().stop = true;
         self.ring();
@@ -73,6 +83,8 @@ impl Mailbox {
     pub(super) fn silence(&self) {
         // Nothing to read only means that it is quiet already.
         let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+        // A swap, not a store: it has to see what was done before the last `wake` that did not ring.
+        self.rung.swap(false, Ordering::AcqRel);
     }
 
     /// Says that nobody empties the box any more and drops what is in it.

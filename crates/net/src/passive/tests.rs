@@ -5,6 +5,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
+mod proxied;
+
 /// A loopback address of this process and test alone, so that other programs' ports do not matter.
 fn own_address(test: u8) -> SocketAddr {
     let [.., high, low] = std::process::id().to_be_bytes();
