@@ -1,7 +1,9 @@
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
 use tidegate_accounts::Accounts;
-pub use tidegate_admission::Limits;
+use tidegate_admission::BanRecord;
+pub use tidegate_admission::{Limits, Rate};
 use tidegate_net::{PassiveAddress, PortChoice};
 pub use tidegate_protocol::command::Extras;
 pub use tidegate_protocol::session::Timeouts;
@@ -17,6 +19,10 @@ pub struct ServerConfig {
     pub timeouts: Timeouts,
     /// How many may enter.
     pub limits: Limits,
+    /// Bans that were kept over a restart; in force before the doors open.
+    pub bans: Vec<BanRecord>,
+    /// How fast the commands of one session may come; `None`: no such limit.
+    pub command_rate: Option<Rate>,
     /// Who may log in.
     pub accounts: Accounts,
     /// Which commands are offered that are off by default.
@@ -36,6 +42,8 @@ pub struct ListenerConfig {
     pub address: SocketAddr,
     /// Which ports passive data connections use.
     pub passive_ports: PortChoice,
+    /// Who must speak the PROXY protocol, on control and data connections; empty: nobody.
+    pub trusted_proxies: Vec<IpNet>,
     /// Which address PASV names.
     pub passive_address: PassiveAddress,
 }

@@ -11,17 +11,23 @@ mod copying;
 mod crowd;
 mod door;
 mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod hashing;
 mod house;
 mod jobs;
 mod login;
+mod observer;
+mod registry;
 mod sampler;
 mod server;
-mod stage;
 mod storing;
+mod sync;
 mod tally;
 mod transfer;
+pub mod view;
+mod weather;
 
-pub use config::{Extras, Limits, ListenerConfig, ServerConfig, Timeouts};
-pub use server::{Server, ServerHandle, Snapshot, StartError, Summary};
+pub use config::{Extras, Limits, ListenerConfig, Rate, ServerConfig, Timeouts};
+pub use server::{DrainError, Server, ServerHandle, StartError, Summary};
 pub use tidegate_net::{PassiveAddress, PortChoice};

@@ -33,6 +33,17 @@ impl Sampler {
         row.told_at = Some(now);
         Some(std::mem::take(&mut row.untold))
     }
+
+    /// Returns those that no line stands for although the last one is a second old: what is left of a burst.
+    pub(crate) fn rest(&mut self, now: Moment) -> Vec<(Cause, u64)> {
+        let due = |row: &Row| row.untold > 0 && row.told_at.is_none_or(|told_at| now.since(told_at) >= EVERY);
+        let rows = Cause::ALL.into_iter().zip(&mut self.rows).filter(|(_, row)| due(row));
+        rows.map(|(cause, row)| {
+            row.told_at = Some(now);
+            (cause, std::mem::take(&mut row.untold))
+        })
+        .collect()
+    }
 }
 
 #[cfg(test)]
@@ -49,5 +60,8 @@ mod tests {
         assert_eq!(sampler.note(Cause::ServerFull, at(1_009)), None);
         assert_eq!(sampler.note(Cause::ServerFull, at(1_010)), Some(3));
         assert_eq!(sampler.note(Cause::ServerFull, at(1_011)), None);
+        assert_eq!(sampler.rest(at(2_009)), []);
+        assert_eq!(sampler.rest(at(2_010)), [(Cause::ServerFull, 1)], "the last of a burst is told, too");
+        assert_eq!(sampler.rest(at(9_000)), []);
     }
 }

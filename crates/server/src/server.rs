@@ -3,27 +3,36 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tidegate_net::{BindError, Doorway, DoorwayCounts, Listener, PassivePorts};
-use tidegate_protocol::session::Settings;
+use tidegate_protocol::session::{CommandRate, Settings};
 use tidegate_storage::Backend;
-use tidegate_types::{Cause, Moment};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{info, warn};
 
 use crate::clock::Clock;
-use crate::config::{ListenerConfig, ServerConfig};
+use crate::config::{ListenerConfig, Rate, ServerConfig};
 use crate::door::Door;
 use crate::gate::Gate;
-use crate::house::{House, PASSWORD_CHECKS_MAX, Passive};
+use crate::house::{Changeable, House, PASSWORD_CHECKS_MAX, Passive};
 use crate::jobs::Jobs;
-use crate::stage::Stage;
+use crate::observer::{ObserverHandle, StorageClock};
+use crate::registry::Registry;
+use crate::sampler::Sampler;
 use crate::tally::{Tally, read};
+use crate::weather::Weather;
+use drain::Plan;
+
+mod drain;
+mod look;
+mod steer;
+mod upkeep;
+
+pub use drain::DrainError;
 
 /// How long sessions have to say 426 and 421 after a drain ran out of time, before they are ended without a word.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -49,7 +58,7 @@ pub enum StartError {
     NoRuntime(#[from] tokio::runtime::TryCurrentError),
 }
 
-/// Looks into a running server and ends it; cheap to clone. Dropping all handles ends nothing.
+/// Looks into a running server, steers it and ends it; cheap to clone. Dropping all handles ends nothing.
 #[derive(Clone)]
 pub struct ServerHandle {
     inside: Arc<Inside>,
@@ -57,10 +66,14 @@ pub struct ServerHandle {
 
 struct Inside {
     house: Arc<House>,
-    local_addresses: Vec<SocketAddr>,
-    stage: watch::Sender<Stage>,
+    local_addresses: Arc<[SocketAddr]>,
+    weather: watch::Sender<Weather>,
+    /// A drain that begins later.
+    plan: Mutex<Option<Plan>>,
     /// Taken out when the server ends.
     doorway: Mutex<Option<Doorway>>,
+    /// Likewise.
+    observer: Mutex<Option<ObserverHandle>>,
     summary: watch::Sender<Option<Summary>>,
 }
 
@@ -89,126 +102,83 @@ pub struct Summary {
     pub uptime: Duration,
 }
 
-/// What is going on inside at one moment.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// What the gate holds and counted.
-    pub gate: tidegate_admission::Snapshot,
-    /// What the door counted.
-    pub door: DoorwayCounts,
-    /// Sessions inside.
-    pub sessions: u64,
-    /// Transfers under way.
-    pub transfers: u64,
-    /// Logins that succeeded and that were denied, since the start.
-    pub logins: (u64, u64),
-    /// Refusals since the start, by cause.
-    pub refused: Vec<(Cause, u64)>,
-    /// Whether it drains, and until when.
-    pub draining_until: Option<Moment>,
-}
-
 impl Server {
     /// Listens on every address and serves `backend` until drained. Call it inside a tokio runtime with time and IO enabled.
     ///
     /// Errors: [`StartError`]; nothing is left listening then.
     pub fn start(config: ServerConfig, backend: Arc<dyn Backend>) -> Result<ServerHandle, StartError> {
         let runtime = Handle::try_current()?;
-        let (listeners, passive) = bind(config.listeners)?;
+        let (listeners, passive, passive_pools) = bind(config.listeners)?;
         let local_addresses = listeners.iter().map(Listener::local_addr).collect();
-        let (stage, seen_by_sessions) = watch::channel(Stage::Open);
+        let (weather, seen_by_sessions) = watch::channel(Weather::FAIR);
         let clock = Clock::start();
+        let settings = Settings {
+            extras: config.extras,
+            mode_z: config.mode_z,
+            file_bytes_max: config.file_bytes_max,
+            umask: config.umask,
+            command_rate: command_rate(config.command_rate),
+            ..Settings::new(config.greeting, config.timeouts)
+        };
         let house = Arc::new(House {
             clock,
             gate: Gate::new(config.limits, clock),
-            accounts: Arc::new(config.accounts),
-            backend,
-            settings: Arc::new(Settings {
-                greeting: config.greeting,
-                timeouts: config.timeouts,
-                extras: config.extras,
-                mode_z: config.mode_z,
-                file_bytes_max: config.file_bytes_max,
-                umask: config.umask,
+            changeable: RwLock::new(Changeable {
+                accounts: Arc::new(config.accounts),
+                settings: Arc::new(settings),
             }),
+            backend,
             passive,
+            passive_pools,
+            runtime: runtime.clone(),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS_MAX)),
             jobs: Jobs::new(),
             tally: Arc::new(Tally::default()),
             crowd: Arc::default(),
-            stage: seen_by_sessions,
+            weather: seen_by_sessions,
+            registry: Arc::new(Registry::default()),
+            sampler: Mutex::new(Sampler::new()),
+            storage_clock: StorageClock::new(clock),
+            bans_changed: watch::Sender::new(0),
             kill: CancellationToken::new(),
             sessions: TaskTracker::new(),
         });
+        for ban in &config.bans {
+            house.gate.import_ban(ban);
+        }
         let doorway = {
             let (house, runtime) = (Arc::clone(&house), runtime.clone());
             Doorway::open(listeners, |linger| Door::new(house, linger, runtime))
                 .map_err(StartError::Doorway)?
         };
+        let bell = doorway.linger_handle();
+        house.gate.wake_by(Box::new(move || bell.wake()));
         let inside = Arc::new(Inside {
             house,
             local_addresses,
-            stage,
+            weather,
+            plan: Mutex::new(None),
             doorway: Mutex::new(Some(doorway)),
+            observer: Mutex::new(None),
             summary: watch::Sender::new(None),
         });
-        runtime.spawn(supervise(Arc::clone(&inside)));
+        let observer = upkeep::observe(&inside, &runtime).map_err(StartError::Doorway)?;
+        *inside.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
+        runtime.spawn(upkeep::tend(Arc::clone(&inside)));
+        runtime.spawn(drain::supervise(Arc::clone(&inside)));
         Ok(ServerHandle { inside })
     }
 }
 
-fn bind(configs: Vec<ListenerConfig>) -> Result<(Vec<Listener>, Vec<Passive>), StartError> {
-    let mut listeners = Vec::with_capacity(configs.len());
-    let mut passive = Vec::with_capacity(configs.len());
-    // Two listeners with the same ports share one pool: on one address a port can be leased once only.
-    let mut pools: Vec<(tidegate_net::PortChoice, PassivePorts)> = Vec::new();
-    for config in configs {
-        listeners.push(Listener::bind(config.address)?);
-        let known = pools.iter().find(|(choice, _)| *choice == config.passive_ports);
-        let ports = if let Some((_, ports)) = known {
-            ports.clone()
-        } else {
-            let ports = PassivePorts::new(&config.passive_ports).map_err(StartError::PassivePorts)?;
-            pools.push((config.passive_ports, ports.clone()));
-            ports
-        };
-        passive.push(Passive { ports, address: config.passive_address, complained: AtomicU64::new(0) });
-    }
-    Ok((listeners, passive))
+/// The limits of the gate and of a session speak of rates in their own rooms' words.
+fn command_rate(rate: Option<Rate>) -> Option<CommandRate> {
+    rate.and_then(|rate| CommandRate::new(rate.count(), rate.period()))
 }
 
 impl ServerHandle {
     /// Returns the addresses listened on, in the order of the configuration, with the ports the kernel chose.
     pub fn local_addresses(&self) -> &[SocketAddr] {
         &self.inside.local_addresses
-    }
-
-    /// Begins the end: new connections are refused with `draining`, idle sessions are sent away at once, transfers may finish
-    /// within `deadline`. Called again, only an earlier end counts.
-    pub fn drain(&self, deadline: Duration) {
-        let until = self.inside.house.clock.now() + deadline;
-        let changed = self.inside.stage.send_if_modified(|stage| {
-            let sooner = match *stage {
-                Stage::Open => true,
-                Stage::Draining { until: announced } => until < announced,
-                Stage::Expired => false,
-            };
-            if sooner {
-                // Before any session hears of it, so that nobody is sent away and let in again.
-                self.inside.house.gate.drain(until);
-                *stage = Stage::Draining { until };
-            }
-            sooner
-        });
-        if changed {
-            info!(deadline_secs = deadline.as_secs(), "draining");
-        }
-    }
-
-    /// Ends a drain now, or drains without waiting: what still runs is cut.
-    pub fn hurry(&self) {
-        self.drain(Duration::ZERO);
-        self.inside.expire();
     }
 
     /// Waits until the server has ended after a drain, and tells what it did.
@@ -218,35 +188,9 @@ impl ServerHandle {
         // The sender lives as long as `self`.
         told.unwrap_or_else(|| self.inside.summarize())
     }
-
-    /// Returns what is going on inside.
-    pub fn snapshot(&self) -> Snapshot {
-        let tally = &self.inside.house.tally;
-        Snapshot {
-            gate: self.inside.house.gate.snapshot(),
-            door: self.inside.door_counts(),
-            sessions: read(&tally.sessions_live),
-            transfers: read(&tally.transfers_live),
-            logins: (read(&tally.logins), read(&tally.logins_denied)),
-            refused: tally.refusals().collect(),
-            draining_until: match *self.inside.stage.borrow() {
-                Stage::Open => None,
-                Stage::Draining { until } => Some(until),
-                Stage::Expired => Some(self.inside.house.clock.now()),
-            },
-        }
-    }
 }
 
 impl Inside {
-    fn expire(&self) {
-        self.stage.send_if_modified(|stage| {
-            let news = *stage != Stage::Expired;
-            *stage = Stage::Expired;
-            news
-        });
-    }
-
     fn door_counts(&self) -> DoorwayCounts {
         let doorway = self.doorway.lock().unwrap_or_else(PoisonError::into_inner);
         doorway.as_ref().map(Doorway::counts).unwrap_or_default()
@@ -269,59 +213,33 @@ impl Inside {
     }
 }
 
-/// Waits for a drain and sees it through.
-async fn supervise(inside: Arc<Inside>) {
-    let mut stage = inside.stage.subscribe();
-    // The sender lives in `inside`.
-    let _ = stage.wait_for(|stage| *stage != Stage::Open).await;
-    inside.house.sessions.close();
-    empty(&inside, &mut stage).await;
-    let doorway = inside.doorway.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let mut summary = None;
-    if let Some(doorway) = doorway {
-        doorway.request_stop();
-        let counts = tokio::task::spawn_blocking(move || {
-            let counts = doorway.counts();
-            doorway.stop();
-            counts
-        });
-        // Somebody may have been let in just before the drain and reach the sessions only now.
-        empty(&inside, &mut stage).await;
-        if let Ok(counts) = counts.await {
-            summary = Some(Summary { unspoken: counts.unspoken, ..inside.summarize() });
-        }
-        empty(&inside, &mut stage).await;
-    }
-    inside.house.jobs.settled(LAST_WORDS).await;
-    let summary = summary.unwrap_or_else(|| inside.summarize());
-    info!(
-        sessions = summary.sessions_served,
-        completed = summary.transfers_completed,
-        cut = summary.transfers_cut,
-        killed = summary.sessions_killed,
-        refused = summary.refused,
-        "ended"
-    );
-    inside.summary.send_replace(Some(summary));
-}
+/// Sockets that listen, how each opens passive data connections, and every pool of ports once.
+type Bound = (Vec<Listener>, Vec<Passive>, Vec<PassivePorts>);
 
-/// Waits until no session is inside: until the drain ends, then a moment for last words, then they are ended.
-async fn empty(inside: &Inside, stage: &mut watch::Receiver<Stage>) {
-    let sessions = &inside.house.sessions;
-    loop {
-        let seen = *stage.borrow_and_update();
-        match seen {
-            Stage::Open | Stage::Expired => break,
-            Stage::Draining { until } => tokio::select! {
-                () = sessions.wait() => return,
-                _ = stage.changed() => {}
-                () = tokio::time::sleep_until(inside.house.clock.instant(until)) => inside.expire(),
-            },
-        }
+fn bind(configs: Vec<ListenerConfig>) -> Result<Bound, StartError> {
+    let mut listeners = Vec::with_capacity(configs.len());
+    let mut passive = Vec::with_capacity(configs.len());
+    // Two listeners with the same ports share one pool: on one address a port can be leased once only.
+    let mut pools: Vec<(tidegate_net::PortChoice, PassivePorts)> = Vec::new();
+    for config in configs {
+        let proxies = config.trusted_proxies;
+        listeners.push(Listener::bind(config.address)?.with_proxies(proxies.clone()));
+        let known = pools.iter().position(|(choice, _)| *choice == config.passive_ports);
+        let range = known.unwrap_or(pools.len());
+        let ports = if let Some((_, ports)) = pools.get(range) {
+            ports.clone()
+        } else {
+            let ports = PassivePorts::new(&config.passive_ports).map_err(StartError::PassivePorts)?;
+            pools.push((config.passive_ports, ports.clone()));
+            ports
+        };
+        passive.push(Passive {
+            ports,
+            range: u16::try_from(range).unwrap_or(u16::MAX),
+            address: config.passive_address,
+            proxies: proxies.into(),
+            complained: AtomicU64::new(0),
+        });
     }
-    if tokio::time::timeout(LAST_WORDS, sessions.wait()).await.is_err() {
-        warn!(sessions = sessions.len(), "ended without a word");
-        inside.house.kill.cancel();
-        sessions.wait().await;
-    }
+    Ok((listeners, passive, pools.into_iter().map(|(_, ports)| ports).collect()))
 }

@@ -3,9 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use std::time::Duration;
+
 use tidegate_types::Cause;
 
 use crate::crowd::Crowd;
+use crate::view::{HistogramView, Latency};
+
+mod histogram;
+mod replies;
+
+use histogram::Histogram;
+use replies::Replies;
 
 /// Counters since the start, and how many there are now. Fixed size.
 #[derive(Debug, Default)]
@@ -15,6 +24,8 @@ pub(crate) struct Tally {
     pub(crate) sessions_killed: AtomicU64,
     pub(crate) logins: AtomicU64,
     pub(crate) logins_denied: AtomicU64,
+    pub(crate) logins_banned: AtomicU64,
+    pub(crate) logins_unavailable: AtomicU64,
     pub(crate) transfers_live: AtomicU64,
     pub(crate) transfers_completed: AtomicU64,
     pub(crate) transfers_failed: AtomicU64,
@@ -22,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) bytes_sent: AtomicU64,
     pub(crate) bytes_received: AtomicU64,
     refused: [AtomicU64; Cause::ALL.len()],
+    replies: Replies,
+    latencies: [Histogram; Latency::ALL.len()],
 }
 
 impl Tally {
@@ -31,9 +44,37 @@ impl Tally {
         row.map_or(0, |counter| counter.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
+    /// Returns how many were refused for `cause`.
+    pub(crate) fn refused_so_far(&self, cause: Cause) -> u64 {
+        self.refusals().find(|(other, _)| *other == cause).map_or(0, |(_, count)| count)
+    }
+
     /// Returns how many were refused for each cause.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = (Cause, u64)> + '_ {
         Cause::ALL.into_iter().zip(&self.refused).map(|(cause, counter)| (cause, read(counter)))
+    }
+
+    /// Counts the replies in `wire`, which holds whole lines.
+    pub(crate) fn said(&self, wire: &[u8]) {
+        self.replies.count(wire);
+    }
+
+    /// Returns which codes were said how often.
+    pub(crate) fn replies(&self) -> Vec<(u16, u64)> {
+        self.replies.view()
+    }
+
+    /// Notes how long something took.
+    pub(crate) fn took(&self, what: Latency, time: Duration) {
+        let row = Latency::ALL.iter().position(|other| *other == what).and_then(|at| self.latencies.get(at));
+        if let Some(histogram) = row {
+            histogram.note(time);
+        }
+    }
+
+    /// Returns every histogram.
+    pub(crate) fn latencies(&self) -> Vec<(Latency, HistogramView)> {
+        Latency::ALL.into_iter().zip(self.latencies.iter().map(Histogram::view)).collect()
     }
 }
 

@@ -5,11 +5,13 @@
 
 mod act;
 mod output;
+mod places;
+mod ports;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use tidegate_protocol::session::{
     Action, Actions, CloseReason, Event, LoginAnswer, RequestId, ServerSession,
 };
 use tidegate_storage::Storage;
-use tidegate_types::{Moment, Shown};
+use tidegate_types::{Cause, Moment, Shown};
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -30,12 +32,15 @@ use tracing::{debug, info, warn};
 use crate::gate::PermitGuard;
 use crate::house::House;
 use crate::jobs::Watch;
-use crate::stage::{Stage, retry_after_secs};
+use crate::registry::{DoingNow, Entered, Order};
 use crate::storing::{Opened, Stored};
 use crate::tally::{LiveSession, add};
 use crate::transfer::Step;
-use act::{Awaiting, Moving, NOTES_MAX};
+use crate::view::Latency;
+use crate::weather::{Stage, Weather};
+use act::{Moving, NOTES_MAX};
 use output::{OUTPUT_BYTES_MAX, Output};
+use ports::{Awaiting, Leased};
 
 /// Read from the control connection at once; on the stack, only while reading.
 const READ_BYTES: usize = 4 * 1024;
@@ -52,18 +57,37 @@ pub(crate) struct Visitor {
     /// Shared with nobody but, for a moment, a thread that is about to publish an upload.
     pub(crate) stream: Arc<TcpStream>,
     pub(crate) peer: SocketAddr,
+    /// The address the client connected to: behind a proxy, the proxy's.
+    pub(crate) reached: SocketAddr,
+    /// The address of this end of the connection.
     pub(crate) local: SocketAddr,
     pub(crate) listener: usize,
-    pub(crate) permit: PermitGuard,
+    /// Whether a trusted proxy brought the client.
+    pub(crate) is_proxied: bool,
+    /// Holds the place of the connection.
+    pub(crate) entered: Entered,
     pub(crate) linger: LingerHandle,
 }
 
 /// The one thing a session waits for besides its client.
 struct Pending {
     kind: PendingKind,
-    answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    coming: Coming,
     /// Of a long job: looks whether it goes on.
     watch: Option<Watch>,
+}
+
+/// The answer to a pending request.
+enum Coming {
+    UnderWay(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    /// It is here, and is told when the client has taken enough of its replies.
+    Here(Box<Answer>),
+}
+
+impl Pending {
+    fn is_under_way(&self) -> bool {
+        matches!(self.coming, Coming::UnderWay(_))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +97,20 @@ enum PendingKind {
     Passive,
 }
 
+/// What a session does, in the one word that others see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    LoggingIn,
+    Idle,
+    Working(&'static str),
+    Moving,
+}
+
 /// What a pending request came to.
 enum Answer {
     Login(RequestId, LoginAnswer, Option<Arc<dyn Storage>>),
     Storage(RequestId, Stored),
-    Passive(RequestId, act::Leased),
+    Passive(RequestId, Leased),
 }
 
 /// How the client went away.
@@ -91,7 +124,8 @@ enum Gone {
 
 /// What happened while the loop waited.
 enum Wake {
-    Stage(Stage),
+    Weather(Weather),
+    Ordered,
     Control(io::Result<Ready>),
     Answered(Answer),
     Transfer(Step),
@@ -106,6 +140,8 @@ pub(crate) struct ControlLoop {
     session: ServerSession,
     reader: LineReader,
     line_bytes_max: usize,
+    /// How long a client may take no byte of its replies.
+    idle_max: Duration,
     output: Output,
     actions: Actions,
     /// Swapped with `actions.list` while it is performed; kept for its memory.
@@ -113,17 +149,28 @@ pub(crate) struct ControlLoop {
     pending: Option<Pending>,
     transfer: Option<Box<Moving>>,
     home: Option<Arc<dyn Storage>>,
-    login: Option<PermitGuard>,
     opened: Option<Opened>,
+    /// The place of the transfer that is being opened.
+    place: Option<PermitGuard>,
     passive: Option<Awaiting>,
     gone: Option<Gone>,
     told_gone: bool,
     closing: Option<CloseReason>,
-    stage: watch::Receiver<Stage>,
+    weather: watch::Receiver<Weather>,
     timer: Pin<Box<Sleep>>,
     /// When the timer rings; `None`: never, or it rang. Moved only to earlier, so that a command costs no timer.
     armed: Option<Moment>,
     since: Moment,
+    /// When the command that is not answered yet was taken; `None`: there is none, or it is a transfer.
+    command_since: Option<Moment>,
+    /// What others were told it does.
+    work: Work,
+    /// Whether it took a command since the gate was told how idle it is.
+    is_fresh: bool,
+    /// Whether the gate has to be told what it does, even if that did not change.
+    is_unknown: bool,
+    /// Whether the gate was told that its client seems to be dead.
+    is_noted_dead: bool,
     /// How many more times what the client says of itself is logged.
     notes_left: u8,
     /// For the log.
@@ -134,7 +181,8 @@ pub(crate) struct ControlLoop {
 impl ControlLoop {
     /// Returns the session of `visitor`; boxed, since the task would hold several copies of it otherwise.
     pub(crate) fn new(house: Arc<House>, visitor: Visitor) -> Box<Self> {
-        let settings = Arc::clone(&house.settings);
+        let settings = house.settings();
+        let idle_max = settings.timeouts.idle;
         let session = ServerSession::new(settings, visitor.peer.ip());
         let line_bytes_max = session.line_bytes_max();
         let mut reader = LineReader::new();
@@ -150,16 +198,22 @@ impl ControlLoop {
             pending: None,
             transfer: None,
             home: None,
-            login: None,
             opened: None,
+            place: None,
             passive: None,
             gone: None,
             told_gone: false,
             closing: None,
-            stage: house.stage.clone(),
+            weather: house.weather.clone(),
             timer: Box::pin(tokio::time::sleep_until(house.clock.instant(since))),
             armed: None,
             since,
+            command_since: None,
+            work: Work::LoggingIn,
+            is_fresh: false,
+            is_unknown: false,
+            is_noted_dead: false,
+            idle_max,
             notes_left: NOTES_MAX,
             account: String::new(),
             live: LiveSession::new(&house.tally, &house.crowd),
@@ -196,9 +250,10 @@ impl ControlLoop {
                 continue;
             }
             match self.next_wake().await {
-                Wake::Stage(stage) => self.on_stage(stage),
+                Wake::Weather(weather) => self.on_weather(&weather),
+                Wake::Ordered => self.on_order(),
                 Wake::Control(ready) => self.on_control(ready),
-                Wake::Answered(answer) => self.on_answer(answer),
+                Wake::Answered(answer) => self.on_arrived(answer),
                 Wake::Transfer(step) => self.on_transfer(step),
                 Wake::DataCame(stream) => self.on_data_came(stream),
                 Wake::Timer => self.armed = None,
@@ -209,6 +264,7 @@ impl ControlLoop {
     /// Does what can be done without waiting, up to a turn's worth; returns whether lines are left. What is only said goes out in
     /// one piece at the end.
     fn settle(&mut self) -> bool {
+        self.tell_what_arrived();
         let has_more = self.take_lines();
         self.tell_if_gone(has_more);
         let now = self.house.clock.now();
@@ -225,8 +281,71 @@ impl ControlLoop {
         // A reset is often found in writing only.
         self.tell_if_gone(has_more);
         self.give_up_the_deaf(now);
+        self.show(now);
         self.arm();
         has_more
+    }
+
+    /// Takes an answer in. What storage answers is said, and the next queued command asked: neither while the client does not read.
+    /// It is waited for all the same, so that a client that does not read makes no storage look slow.
+    fn on_arrived(&mut self, answer: Answer) {
+        match &mut self.pending {
+            Some(pending) if self.output.is_full() => {
+                pending.coming = Coming::Here(Box::new(answer));
+                pending.watch = None;
+            }
+            _ => self.on_answer(answer),
+        }
+    }
+
+    fn tell_what_arrived(&mut self) {
+        if self.closing.is_none()
+            && !self.output.is_full()
+            && let Some(Pending { coming: Coming::Here(answer), .. }) =
+                self.pending.take_if(|pending| !pending.is_under_way())
+        {
+            self.on_answer(*answer);
+        }
+    }
+
+    /// Tells those who look in what the session does, and the gate how idle it is, as far as that changed.
+    fn show(&mut self, now: Moment) {
+        let work = match (&self.transfer, &self.pending) {
+            (Some(_), _) => Work::Moving,
+            (None, Some(Pending { watch: Some(_), .. })) => Work::Working("job"),
+            (None, Some(Pending { kind: PendingKind::Login, .. })) => Work::Working("login"),
+            (None, Some(Pending { kind: PendingKind::Storage, .. })) => Work::Working("storage"),
+            (None, Some(Pending { kind: PendingKind::Passive, .. })) => Work::Working("passive"),
+            (None, None) if self.session.profile().is_some() => Work::Idle,
+            (None, None) => Work::LoggingIn,
+        };
+        let changed = work != self.work;
+        self.work = work;
+        if changed {
+            match work {
+                Work::LoggingIn => self.visitor.entered.card.does(DoingNow::LoggingIn),
+                Work::Idle => self.visitor.entered.card.does(DoingNow::Idle),
+                Work::Working(what) => self.visitor.entered.card.does(DoingNow::Working(what)),
+                // Shown when it began, with all it moves.
+                Work::Moving => {}
+            }
+        }
+        let is_fresh = std::mem::take(&mut self.is_fresh);
+        if self.house.gate.looks_at_idleness() {
+            let is_unknown = std::mem::take(&mut self.is_unknown);
+            let permits = self.visitor.entered.card.permits();
+            match work {
+                Work::Working(_) | Work::Moving if changed || is_unknown => self.house.gate.busy(permits),
+                Work::LoggingIn | Work::Idle if changed || is_fresh || is_unknown => {
+                    self.is_noted_dead = false;
+                    self.house.gate.touched(permits);
+                }
+                _ => {}
+            }
+        }
+        if is_fresh || changed {
+            self.visitor.entered.card.spoke(now);
+        }
     }
 
     fn tell_if_gone(&mut self, has_more: bool) {
@@ -242,7 +361,7 @@ impl ControlLoop {
     fn give_up_the_deaf(&mut self, now: Moment) {
         let is_deaf = self.deaf_until().is_some_and(|until| until <= now);
         if is_deaf && self.closing.is_none() && self.gone != Some(Gone::Broken) {
-            let secs = self.house.settings.timeouts.idle.as_secs();
+            let secs = self.idle_max.as_secs();
             info!(session = self.visitor.id, secs, bytes = self.output.len(), "the client takes no replies");
             self.gone = Some(Gone::Broken);
             self.closing = Some(CloseReason::PeerClosed);
@@ -251,7 +370,7 @@ impl ControlLoop {
 
     /// Returns when replies that the client does not take have waited for too long.
     fn deaf_until(&self) -> Option<Moment> {
-        self.output.waits_since().map(|since| since + self.house.settings.timeouts.idle)
+        self.output.waits_since().map(|since| since + self.idle_max)
     }
 
     /// Takes the lines of one turn; returns whether there may be more.
@@ -296,8 +415,22 @@ impl ControlLoop {
         } else {
             return false;
         }
+        self.is_fresh = true;
         self.perform();
+        self.time_command(now);
         true
+    }
+
+    /// Notes how long a command took that was answered on the spot, or when one began that was not.
+    fn time_command(&mut self, since: Moment) {
+        self.command_since = if self.pending.is_some() {
+            Some(since)
+        } else {
+            if self.transfer.is_none() {
+                self.house.tally.took(Latency::Command, self.house.clock.now().since(since));
+            }
+            None
+        };
     }
 
     /// Returns whether the machine must hear now that the client went away. Lines sent before an orderly end come first, but a
@@ -350,6 +483,7 @@ impl ControlLoop {
             return;
         }
         let now = self.house.clock.now();
+        self.house.tally.said(&self.actions.wire);
         if let Err(error) = self.output.send(&self.visitor.stream, &mut self.actions.wire, now) {
             self.broken(&error);
         }
@@ -374,22 +508,26 @@ impl ControlLoop {
     async fn next_wake(&mut self) -> Wake {
         let interest = self.interest();
         let peer = self.visitor.peer.ip();
-        // What storage answers is said, and the next queued command asked: neither while the client does not read.
-        let may_answer = !self.output.is_full();
-        let Self { visitor, pending, transfer, passive, stage, timer, armed, .. } = self;
+        let Self { visitor, pending, transfer, passive, weather, timer, armed, .. } = self;
         tokio::select! {
             biased;
-            Ok(()) = stage.changed() => Wake::Stage(*stage.borrow_and_update()),
+            Ok(()) = weather.changed() => Wake::Weather(weather.borrow_and_update().clone()),
+            () = visitor.entered.card.bell.notified() => Wake::Ordered,
             ready = visitor.stream.ready(interest.unwrap_or(Interest::READABLE)), if interest.is_some() => {
                 Wake::Control(ready)
             }
-            answer = async { Some(pending.as_mut()?.answer.as_mut().await) }, if may_answer && pending.is_some() => {
+            answer = async {
+                match &mut pending.as_mut()?.coming {
+                    Coming::UnderWay(answer) => Some(answer.as_mut().await),
+                    Coming::Here(_) => None,
+                }
+            }, if pending.as_ref().is_some_and(Pending::is_under_way) => {
                 answer.map_or(Wake::Timer, Wake::Answered)
             }
             step = async { Some(transfer.as_mut()?.transfer.step().await) }, if transfer.is_some() => {
                 step.map_or(Wake::Timer, Wake::Transfer)
             }
-            came = async { Some(passive.as_ref()?.listener.accept_from(peer).await) },
+            came = async { Some(passive.as_ref()?.port.listener.accept_from(peer).await) },
                 if passive.as_ref().is_some_and(Awaiting::is_open) => came.map_or(Wake::Timer, Wake::DataCame),
             () = timer.as_mut(), if armed.is_some() => Wake::Timer,
         }
@@ -455,16 +593,31 @@ impl ControlLoop {
         }
     }
 
-    fn on_stage(&mut self, stage: Stage) {
-        let now = self.house.clock.now();
-        let retry_after_secs = match stage {
-            Stage::Open => return,
-            Stage::Draining { until } => retry_after_secs(until, now),
-            Stage::Expired => 1,
-        };
-        self.tell(Event::DrainRequested { retry_after_secs });
-        if stage == Stage::Expired && self.closing.is_none() {
-            self.tell(Event::DrainExpired);
+    fn on_weather(&mut self, weather: &Weather) {
+        self.tell(Event::Pressed(weather.percent));
+        // The gate may have begun to look: it is told where this session stands.
+        self.is_unknown = true;
+        match &weather.stage {
+            Stage::Open => self.tell(Event::Stay),
+            Stage::Draining(closing) => self.tell(Event::LeaveSoon(closing.farewell())),
+            Stage::Expired(closing) => self.tell(Event::LeaveNow(closing.farewell())),
+        }
+    }
+
+    fn on_order(&mut self) {
+        match self.visitor.entered.card.take_order() {
+            Some(Order::LeaveSoon(farewell)) => self.tell(Event::LeaveSoon(farewell)),
+            Some(Order::LeaveNow(farewell)) => self.tell(Event::LeaveNow(farewell)),
+            Some(Order::LookAtPeer) => {
+                let is_dead = tidegate_net::is_peer_unreachable(&*self.visitor.stream);
+                if is_dead {
+                    self.house.gate.note_dead(self.visitor.entered.card.permits());
+                }
+                // Who answers again is dead no more.
+                self.is_unknown |= self.is_noted_dead && !is_dead;
+                self.is_noted_dead = is_dead;
+            }
+            None => {}
         }
     }
 
@@ -487,8 +640,14 @@ impl ControlLoop {
             self.live.note_much();
         }
         if let CloseReason::Refused(cause) = reason {
-            self.house.tally.refused(cause);
+            let _ = self.house.tally.refused(cause);
+            if cause == Cause::CommandFlood
+                && let Some(ban) = self.house.gate.flooded(self.visitor.peer.ip())
+            {
+                self.house.note_ban(Some(&ban));
+            }
         }
+        self.visitor.entered.card.does(DoingNow::Leaving);
         info!(
             session = self.visitor.id,
             peer = %self.visitor.peer,
@@ -499,13 +658,19 @@ impl ControlLoop {
         );
         let _ = tokio::time::timeout(LAST_WORDS, self.say_the_rest()).await;
         let broken = self.gone == Some(Gone::Broken);
-        let Self { visitor: Visitor { stream, permit, linger, .. }, login, .. } = *self;
+        let Self { visitor: Visitor { stream, entered, linger, .. }, .. } = *self;
         // The next one may come in while this socket lingers.
-        drop((login, permit));
-        // Where a commit looks at it this very moment, that thread closes it.
-        match Arc::into_inner(stream).map(TcpStream::into_std) {
-            Some(Ok(stream)) if !broken => linger.linger(OwnedFd::from(stream)),
-            _ => {}
+        drop(entered);
+        if broken {
+            return;
+        }
+        // Where a commit looks at it this very moment, another descriptor of it lingers: the last line must arrive.
+        let socket = match Arc::try_unwrap(stream) {
+            Ok(stream) => stream.into_std().map(OwnedFd::from),
+            Err(shared) => shared.as_fd().try_clone_to_owned(),
+        };
+        if let Ok(socket) = socket {
+            linger.linger(socket);
         }
     }
 

@@ -12,12 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Presence, Stop};
 use crate::clock::Clock;
+use crate::tally::{Tally, add};
 
 /// What the control loop and its running transfer both see: how far it is, and the wish to end it.
 #[derive(Debug)]
 pub(crate) struct Link {
     clock: Clock,
     presence: Arc<Presence>,
+    /// Whether it is an upload.
+    receives: bool,
+    tally: Arc<Tally>,
     bytes: AtomicU64,
     /// Nanoseconds of the moment when the peer moved last.
     last_at: AtomicU64,
@@ -31,10 +35,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(clock: Clock, presence: Presence) -> Arc<Self> {
+    pub(super) fn new(clock: Clock, presence: Presence, (receives, tally): (bool, &Arc<Tally>)) -> Arc<Self> {
         Arc::new(Self {
             clock,
             presence: Arc::new(presence),
+            receives,
+            tally: Arc::clone(tally),
             bytes: AtomicU64::new(0),
             last_at: AtomicU64::new(nanos(clock.now())),
             busy: AtomicBool::new(false),
@@ -113,6 +119,7 @@ impl Link {
     pub(super) fn moved(&self, bytes: u64) {
         if bytes > 0 {
             self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            add(if self.receives { &self.tally.bytes_received } else { &self.tally.bytes_sent }, bytes);
             self.last_at.store(nanos(self.clock.now()), Ordering::Relaxed);
         }
     }

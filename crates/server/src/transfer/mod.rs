@@ -26,8 +26,10 @@ use tokio::net::TcpStream;
 use tracing::{debug, warn};
 
 use crate::clock::Clock;
+use crate::gate::PermitGuard;
+use crate::tally::Tally;
 pub(crate) use glob::GlobWalk;
-use link::Link;
+pub(crate) use link::Link;
 pub(crate) use listing::{Directory, ListSource};
 pub(crate) use presence::Presence;
 
@@ -62,7 +64,7 @@ impl Coding {
 /// How the data connection comes to be.
 pub(crate) enum Route {
     /// The client, at this address, connects to the leased port.
-    Passive(PassiveListener, IpAddr),
+    Passive(PassiveListener, IpAddr, PermitGuard),
     /// The client has connected to the leased port already.
     Connected(TcpStream),
     /// The server connects, from the address of its end of the control connection.
@@ -96,8 +98,14 @@ pub(crate) enum Step {
 impl Transfer {
     /// Begins to open the data connection for `cargo`, on behalf of the client of `presence`. Nothing happens until
     /// [`step`](Self::step) is polled.
-    pub(crate) fn new(clock: Clock, presence: Presence, route: Route, cargo: Cargo) -> Self {
-        let link = Link::new(clock, presence);
+    pub(crate) fn new(
+        clock: Clock,
+        presence: Presence,
+        (route, cargo): (Route, Cargo),
+        tally: &Arc<Tally>,
+    ) -> Self {
+        let receives = matches!(cargo, Cargo::Upload { .. });
+        let link = Link::new(clock, presence, (receives, tally));
         let opening = Box::pin(open(Arc::clone(&link), route));
         Self { link, running: Running::Opening(opening, Some(cargo)) }
     }
@@ -142,6 +150,11 @@ impl Transfer {
         self.link.progress()
     }
 
+    /// Returns what others may see of it while it runs.
+    pub(crate) fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
+    }
+
     /// Notes that the client has said QUIT: it may close now.
     pub(crate) fn note_quit(&self) {
         self.link.note_quit();
@@ -150,7 +163,7 @@ impl Transfer {
 
 async fn open(link: Arc<Link>, route: Route) -> Result<TcpStream, Stop> {
     let opened = match route {
-        Route::Passive(listener, peer) => link.peer(listener.accept_from(peer)).await,
+        Route::Passive(listener, peer, _place) => link.peer(listener.accept_from(peer)).await,
         Route::Connected(stream) => Ok(stream),
         Route::Active { local, to } => link.peer(tidegate_net::connect_active(local, to)).await,
         Route::None => Err(Stop::NoConnection(io::ErrorKind::NotConnected.into())),

@@ -5,9 +5,15 @@ mod drain;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod long;
 #[cfg(test)]
+mod mended;
+#[cfg(test)]
 mod mode_z;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod sessions;
 #[cfg(test)]

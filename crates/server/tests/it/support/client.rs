@@ -25,7 +25,11 @@ pub(crate) struct Data(pub(crate) TcpStream);
 
 impl Client {
     pub(crate) async fn connect(to: SocketAddr) -> Self {
-        Self { stream: soon("a connection", TcpStream::connect(to)).await.unwrap(), inbox: Vec::new() }
+        Self::over(soon("a connection", TcpStream::connect(to)).await.unwrap())
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, inbox: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tidegate_accounts::{Account, Accounts, Anonymous, hash_password};
 use tidegate_server::{
-    Extras, Limits, ListenerConfig, PassiveAddress, PortChoice, Server, ServerConfig, ServerHandle, Summary,
-    Timeouts,
+    Extras, Limits, ListenerConfig, PassiveAddress, PortChoice, Rate, Server, ServerConfig, ServerHandle,
+    Summary, Timeouts,
 };
 use tidegate_storage::{Answer, Backend, Storage, Tenant};
 use tidegate_storage_local::{LocalBackend, Options};
@@ -40,6 +40,7 @@ pub(crate) struct Setup {
     pub(crate) account_connections_max: Option<u32>,
     pub(crate) passive_ports: PortChoice,
     pub(crate) file_bytes_max: Option<u64>,
+    pub(crate) command_rate: Option<Rate>,
 }
 
 impl Default for Setup {
@@ -53,6 +54,7 @@ impl Default for Setup {
             account_connections_max: None,
             passive_ports: PortChoice::Free,
             file_bytes_max: None,
+            command_rate: None,
         }
     }
 }
@@ -74,26 +76,20 @@ impl Setup {
     }
 
     fn start_on(self, backend: Arc<dyn Backend>, files: Arc<Memory>) -> House {
-        let account = Account {
-            name: "tide".into(),
-            password_hash: hash_password(PASSWORD.as_bytes()).unwrap(),
-            home: "/tide".into(),
-            rights: Rights::ALL,
-            max_connections: self.account_connections_max,
-            upload: UploadStyle::Atomic,
-            creation: Creation::default(),
-        };
-        let anonymous = Anonymous { home: "/pub".into(), rights: Rights::ALL, max_connections: None };
+        let accounts = accounts(self.account_connections_max);
         let config = ServerConfig {
             listeners: vec![ListenerConfig {
                 address: self.listen,
                 passive_ports: self.passive_ports,
+                trusted_proxies: Vec::new(),
                 passive_address: PassiveAddress::auto(),
             }],
             greeting: "tidegate ready".into(),
             timeouts: self.timeouts,
             limits: self.limits,
-            accounts: Accounts::new(vec![account], Some(anonymous)).unwrap(),
+            bans: Vec::new(),
+            command_rate: self.command_rate,
+            accounts,
             extras: Extras::ALL,
             mode_z: true,
             file_bytes_max: self.file_bytes_max,
@@ -103,6 +99,21 @@ impl Setup {
         let address = handle.local_addresses()[0];
         House { handle, files, address }
     }
+}
+
+/// Returns the account `tide` and anonymous, who may do everything.
+pub(crate) fn accounts(connections_max: Option<u32>) -> Accounts {
+    let account = Account {
+        name: "tide".into(),
+        password_hash: hash_password(PASSWORD.as_bytes()).unwrap(),
+        home: "/tide".into(),
+        rights: Rights::ALL,
+        max_connections: connections_max,
+        upload: UploadStyle::Atomic,
+        creation: Creation::default(),
+    };
+    let anonymous = Anonymous { home: "/pub".into(), rights: Rights::ALL, max_connections: None };
+    Accounts::new(vec![account], Some(anonymous)).unwrap()
 }
 
 /// A folder of this machine, whatever home an account has.
