@@ -1,11 +1,16 @@
 //! What may be typed.
 
+mod operator;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::ListenAddress;
+pub use operator::{
+    BanArgs, DrainArgs, JustServerArgs, KickArgs, ServerArgs, SessionsArgs, UnbanArgs, WhyArgs,
+};
 
 /// An FTP server that says 200 and 421 rightly.
 #[derive(Debug, Parser)]
@@ -18,7 +23,10 @@ use crate::config::ListenAddress;
     after_help = "Examples:\n  \
         tidegate serve demo                    try it: makes a small folder and serves it\n  \
         tidegate serve /srv/ftp                serve a folder to this machine\n  \
-        tidegate serve --config tidegate.toml  serve what a file describes\n\n\
+        tidegate serve --config tidegate.toml  serve what a file describes\n  \
+        tidegate status                        how the server of this machine is\n  \
+        tidegate sessions --watch              who is inside, live\n  \
+        tidegate why 192.0.2.7                 would it be admitted now, and if not, why\n\n\
         Exit codes: 0 done, 1 failed, 2 usage, 3 refused by the server, 4 configuration error."
 )]
 pub struct Cli {
@@ -45,6 +53,41 @@ pub enum Command {
         after_help = "Examples:\n  tidegate hash-password\n  printf '%s\\n' \"$PASSWORD\" | tidegate hash-password"
     )]
     HashPassword,
+    /// Show how a running server is: ready or not, how full, whom it refused and why
+    #[command(after_help = "Examples:\n  \
+            tidegate status\n  \
+            tidegate status --config /etc/tidegate.toml\n  \
+            tidegate status --json | jq .ready")]
+    Status(JustServerArgs),
+    /// Show who is inside, from where, doing what, how fast
+    Sessions(SessionsArgs),
+    /// Tell whether an address or an account would be admitted now, by which rule, and who holds the places
+    Why(WhyArgs),
+    /// Show every limit and key in force in a running server, with where it came from
+    #[command(after_help = "Examples:\n  tidegate limits\n  tidegate limits | grep timeouts")]
+    Limits(JustServerArgs),
+    /// Show who is banned, why, and for how long
+    #[command(after_help = "Examples:\n  tidegate bans\n  tidegate bans --json")]
+    Bans(JustServerArgs),
+    /// Ban an address
+    Ban(BanArgs),
+    /// End the bans of an address, and of every name from it
+    Unban(UnbanArgs),
+    /// End one session, its transfer included
+    Kick(KickArgs),
+    /// Read the configuration file again: nobody is sent away
+    #[command(
+        long_about = "Makes the server read its configuration file again. Limits, accounts, texts and timeouts change \
+            and nobody is sent away. A file with errors, or a change that needs a restart, changes nothing, \
+            and the whole report is shown. SIGHUP does the same.",
+        after_help = "Examples:\n  tidegate check-config tidegate.toml && tidegate reload"
+    )]
+    Reload(JustServerArgs),
+    /// Let nobody in any more, let transfers finish, and end the server
+    Drain(DrainArgs),
+    /// End a drain that is planned or under way: newcomers are let in again
+    #[command(after_help = "Examples:\n  tidegate resume")]
+    Resume(JustServerArgs),
 }
 
 /// What `serve` takes.
@@ -53,7 +96,8 @@ pub enum Command {
         tidegate serve demo\n  \
         tidegate serve /srv/ftp --listen 0.0.0.0:2121     reachable from other machines\n  \
         tidegate serve --config /etc/tidegate.toml\n\n\
-        Stop it with Ctrl-C or SIGTERM: transfers under way may finish.\n\
+        Stop it with Ctrl-C or SIGTERM: transfers under way may finish. SIGHUP reads the file of --config again.\n\
+        Look into it with `tidegate status`, `tidegate sessions`, `tidegate why`.\n\
         Logs go to standard error; TIDEGATE_LOG or RUST_LOG chooses what is logged (default: info).")]
 pub struct ServeArgs {
     /// The folder to serve; with --config it replaces `root`
@@ -87,20 +131,4 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_definition_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn listen_may_repeat() {
-        let cli =
-            Cli::parse_from(["tidegate", "serve", "d", "--listen", "127.0.0.1:0", "--listen", "[::1]:2121"]);
-        let Command::Serve(args) = cli.command else { panic!("not serve") };
-        assert_eq!(args.listen, ["127.0.0.1:0".parse().unwrap(), "[::1]:2121".parse().unwrap()]);
-    }
-}
+mod tests;

@@ -4,29 +4,25 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tidegate_accounts::{Account, Accounts, Anonymous};
-use tidegate_server::{Limits, ListenerConfig, PassiveAddress, PortChoice, ServerConfig, Timeouts};
+use tidegate_server::view::Reconfiguration;
+use tidegate_server::{ListenerConfig, PassiveAddress, PortChoice, Rate, ServerConfig, Timeouts};
 use tidegate_storage::Backend;
 use tidegate_storage_local::{Durability, LocalBackend, Options};
 
-use crate::config;
+use crate::config::{self, RateLimit};
 use crate::plan::{PlannedListener, ServePlan};
+
+mod limits;
 
 /// Returns what the server needs to start.
 pub fn assemble(plan: &ServePlan) -> anyhow::Result<(ServerConfig, Arc<dyn Backend>)> {
     let server = ServerConfig {
         listeners: plan.listeners.iter().map(listener).collect(),
         greeting: plan.greeting.clone(),
-        timeouts: Timeouts {
-            login: plan.timeouts.login,
-            idle: plan.timeouts.idle,
-            data_open: plan.timeouts.data_open,
-            data_stall: plan.timeouts.data_stall,
-        },
-        limits: Limits {
-            connections_per_address: plan.connections_per_address,
-            login_timeout: plan.timeouts.login,
-            ..Limits::new(plan.connections)
-        },
+        timeouts: timeouts(plan),
+        limits: limits::limits(plan),
+        bans: Vec::new(),
+        command_rate: command_rate(plan),
         accounts: accounts(plan)?,
         extras: plan.files.extra_commands.0,
         mode_z: plan.files.mode_z,
@@ -43,12 +39,40 @@ pub fn assemble(plan: &ServePlan) -> anyhow::Result<(ServerConfig, Arc<dyn Backe
     Ok((server, Arc::new(backend)))
 }
 
+/// Returns what a running server takes over from a new plan. Errors: the accounts cannot be used.
+pub fn reconfiguration(plan: &ServePlan) -> anyhow::Result<Reconfiguration> {
+    Ok(Reconfiguration {
+        greeting: plan.greeting.clone(),
+        timeouts: timeouts(plan),
+        limits: limits::limits(plan),
+        accounts: accounts(plan)?,
+        extras: plan.files.extra_commands.0,
+        mode_z: plan.files.mode_z,
+        file_bytes_max: plan.files.bytes_max,
+        command_rate: command_rate(plan),
+    })
+}
+
+const fn timeouts(plan: &ServePlan) -> Timeouts {
+    Timeouts {
+        login: plan.timeouts.login,
+        idle: plan.timeouts.idle,
+        data_open: plan.timeouts.data_open,
+        data_stall: plan.timeouts.data_stall,
+    }
+}
+
+fn command_rate(plan: &ServePlan) -> Option<Rate> {
+    plan.limits.command_rate.as_ref().map(|rate| rate.value).and_then(RateLimit::rate)
+}
+
 fn listener(planned: &PlannedListener) -> ListenerConfig {
     ListenerConfig {
         address: planned.address,
         passive_ports: planned
             .passive_ports
             .map_or(PortChoice::Free, |range| PortChoice::Range(range.low..=range.high)),
+        trusted_proxies: planned.trusted_proxies.clone(),
         passive_address: planned
             .passive_address_for
             .iter()
@@ -104,3 +128,6 @@ fn durability(planned: config::Durability) -> Durability {
         config::Durability::None => Durability::None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,30 +41,27 @@ pub fn run(args: &CheckConfigArgs, world: &dyn World) -> Exit {
             if let Some(warnings) = &loaded.warnings {
                 console::complain(&warnings.render(console::drawing()));
             }
-            console::say(&as_text(&source, &loaded.config.effective));
+            console::say(&as_text(&source, loaded));
         }
         (Err(problems), false) => console::complain(&problems.render(console::drawing())),
     }
     if result.is_ok() { Exit::Done } else { Exit::BadConfig }
 }
 
-/// Returns every value in force in three aligned columns: key, value, where it came from.
-pub fn as_text(source: &Source, effective: &[Effective]) -> String {
+/// Returns every value in force in three aligned columns (key, value, where it came from), and the descriptors it all needs.
+pub fn as_text(source: &Source, loaded: &Loaded) -> String {
+    let effective = &loaded.config.effective;
     let width = |column: fn(&Effective) -> &str| {
         effective.iter().map(|effective| column(effective).chars().count()).max().unwrap_or_default().min(48)
     };
     let (keys, values) = (width(|effective| &effective.key), width(|effective| &effective.value));
     let mut out = String::new();
     for effective in effective {
-        let origin = match &effective.origin {
-            Origin::Default => "default".to_owned(),
-            Origin::Line(line) => format!("{}:{line}", source.name),
-            Origin::Derived(how) => how.clone(),
-        };
+        let origin = effective.origin.show(&source.name);
         // Writing into a String does not fail.
         let _ = writeln!(out, "{:keys$}  {:values$}  {origin}", effective.key, effective.value);
     }
-    let _ = writeln!(out, "\n{} is good.", source.name);
+    let _ = writeln!(out, "\n{}\n{} is good.", loaded.needs.lines(), source.name);
     out
 }
 
@@ -84,6 +81,7 @@ fn as_json(source: &Source, result: &Result<Loaded, Problems>) -> Value {
         "ok": result.is_ok(),
         "file": source.name,
         "values": effective.iter().map(effective_json).collect::<Vec<_>>(),
+        "descriptors": result.as_ref().ok().map(|loaded| loaded.needs.json()),
         "errors": of(false),
         "warnings": of(true),
     })
@@ -100,12 +98,17 @@ fn effective_json(effective: &Effective) -> Value {
 
 fn problem_json(source: &Source, problem: &Problem) -> Value {
     let place = problem.at.as_ref().map(|at| source.line_and_column(at.start));
+    let other = problem.other.as_ref().map(|other| {
+        let line = other.at.as_ref().map(|at| source.line_and_column(at.start).0);
+        json!({ "key": other.key, "line": line })
+    });
     json!({
         "key": problem.key,
         "message": problem.what,
         "line": place.map(|(line, _)| line),
         "column": place.map(|(_, column)| column),
         "expected": problem.label,
+        "other": other,
         "hint": problem.hint,
     })
 }

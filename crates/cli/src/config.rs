@@ -1,10 +1,13 @@
 //! The configuration file: read along the table of keys, every error with file, line, key, expectation and hint.
 
+mod admin;
 mod check;
 mod duration;
+mod limits;
 mod ownership;
 mod problem;
 mod reader;
+pub mod reload;
 mod secret;
 mod size;
 mod source;
@@ -13,19 +16,23 @@ mod value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tidegate_admission::Overload;
 use tidegate_types::{Creation, Rights, UploadStyle};
 use toml::de::DeTable;
 
-pub use check::{DESCRIPTORS_KEPT, DESCRIPTORS_PER_CONNECTION, Facts, PathKind, connections_for};
-pub use duration::show as show_duration;
+pub use admin::{Admin, admin_socket};
+pub use check::{Bounds, DESCRIPTORS_KEPT, Facts, Needs, PathKind, connections_for, derive_rows};
+pub use duration::{DurationError, parse as parse_duration, show as show_duration};
+pub use limits::{Ban, Limits, ListenerShadow, Override, Reserved, Shadow, WaitingRoom};
 pub use ownership::Users;
-pub use problem::{Drawing, Problem, Problems};
+pub use problem::{Drawing, Other, Problem, Problems};
 pub use reader::{Effective, Origin, Setting};
 pub use secret::Secret;
 pub use source::{Source, SourceError};
 pub use value::{
-    Durability, ExtraCommands, ListenAddress, ListenerTls, LogFormat, Mode, Network, Owner, PassiveAddress,
-    Patterns, PortRange, SizeLimit, Value, Who,
+    Durability, DurationLimit, ExtraCommands, Factor, ListenAddress, ListenerTls, LogFormat, Mode, Network,
+    NetworkList, Owner, PassiveAddress, Patterns, PercentLimit, Place, PortRange, RateLimit, SizeLimit,
+    Value, Who,
 };
 
 use reader::{Reader, Section};
@@ -39,6 +46,8 @@ pub struct Config {
     pub greeting: String,
     /// What is synced before 226.
     pub durability: Durability,
+    /// Where what outlives a restart is kept.
+    pub state: Setting<Place>,
     /// Where clients connect; at least one.
     pub listeners: Vec<Listener>,
     /// Whether the listeners stand in the file.
@@ -47,16 +56,18 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// What anonymous may do.
     pub anonymous: Anonymous,
-    /// Most connections in all; `None`: derived from the descriptor limit.
-    pub connections: Option<Setting<u32>>,
-    /// Most connections of one address; `None`: no such limit.
-    pub connections_per_address: Option<Setting<u32>>,
+    /// How many may enter, how fast, and who is treated otherwise.
+    pub limits: Limits,
+    /// When the machine is overloaded.
+    pub overload: Overload,
     /// How files are kept and what is offered.
     pub files: Files,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// Where the running server can be looked into.
+    pub admin: Admin,
     /// Every value in force, in the order of the table of keys.
     pub effective: Vec<Effective>,
 }
@@ -74,6 +85,14 @@ pub struct Listener {
     pub passive_ports: Option<Setting<PortRange>>,
     /// The address a PASV reply tells.
     pub passive_address: PassiveAddress,
+    /// Who must speak the PROXY protocol; empty: nobody.
+    pub trusted_proxies: Setting<NetworkList>,
+    /// Most connections; `None`: no such limit.
+    pub connections: Option<Setting<u32>>,
+    /// New connections in a time; `None`: no such limit.
+    pub connection_rate: Option<Setting<RateLimit>>,
+    /// Limits of it that are counted and not enforced.
+    pub shadow: ListenerShadow,
     /// Other addresses for clients from some networks.
     pub passive_address_for: Vec<PassiveException>,
 }
@@ -168,6 +187,8 @@ pub struct Loaded {
     pub config: Config,
     /// Its warnings, if there are any.
     pub warnings: Option<Problems>,
+    /// The descriptors it needs.
+    pub needs: Needs,
 }
 
 impl Config {
@@ -192,11 +213,11 @@ impl Config {
         let contradictions = check::contradictions(&config, facts, &list);
         list.extend(contradictions);
         list.sort_by_key(|problem| problem.at.as_ref().map_or(usize::MAX, |at| at.start));
-        check::derive(&mut config, facts);
+        let needs = check::derive(&mut config, facts);
         let problems = Problems { source: source.clone(), list, secrets: reader.secrets };
         match (problems.has_errors(), problems.list.is_empty()) {
             (true, _) => Err(problems),
-            (false, empty) => Ok(Loaded { config, warnings: (!empty).then_some(problems) }),
+            (false, empty) => Ok(Loaded { config, warnings: (!empty).then_some(problems), needs }),
         }
     }
 }
@@ -217,24 +238,30 @@ fn read(reader: &mut Reader<'_>) -> Config {
     let root = reader.may(&top, "root");
     let greeting = reader.must(&top, "greeting").value;
     let durability = reader.must(&top, "durability").value;
+    let state = reader.must(&top, "state");
     let (listeners, has_listeners) = read_listeners(reader);
     let accounts = read_accounts(reader, root.as_ref());
     let anonymous = read_anonymous(reader, root.as_ref());
-    let limits = reader.section("limits");
+    let limits = limits::read(reader);
+    let overload = limits::read_overload(reader);
+    let files = read_files(reader);
+    let timeouts = read_timeouts(reader);
     let log = reader.section("log");
     Config {
         root,
         greeting,
         durability,
+        state,
         listeners,
         has_listeners,
         accounts,
         anonymous,
-        connections: reader.may(&limits, "connections"),
-        connections_per_address: reader.may(&limits, "connections_per_address"),
-        files: read_files(reader),
-        timeouts: read_timeouts(reader),
+        limits,
+        overload,
+        files,
+        timeouts,
         log_format: reader.must(&log, "format").value,
+        admin: admin::read(reader),
         effective: std::mem::take(&mut reader.effective),
     }
 }
@@ -256,6 +283,10 @@ fn read_listener<'t>(reader: &mut Reader<'t>, section: &Section<'t>) -> Listener
         tls: reader.must(section, "tls").value,
         passive_ports: reader.may(section, "passive_ports"),
         passive_address: reader.must(section, "passive_address").value,
+        trusted_proxies: reader.must(section, "trusted_proxies"),
+        connections: reader.may(section, "connections"),
+        connection_rate: reader.may(section, "connection_rate"),
+        shadow: limits::read_listener_shadow(reader, section),
         passive_address_for: read_exceptions(reader, section),
     }
 }

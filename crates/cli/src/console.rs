@@ -20,9 +20,13 @@ pub fn drawing() -> Drawing {
 
 /// Writes to standard output. A reader that went away (`| head`) is no error.
 pub fn say(text: &str) {
+    say_to_reader(text);
+}
+
+/// Writes to standard output; `false`: nobody reads any more.
+pub fn say_to_reader(text: &str) -> bool {
     let mut out = io::stdout().lock();
-    // Nobody is left to be told.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
 }
 
 /// Writes to standard error.

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod assemble;
 pub mod check_config;
+pub mod clock;
 pub mod config;
 pub mod console;
 pub mod demo;
@@ -10,6 +11,7 @@ pub mod escape;
 pub mod hash_password;
 pub mod keys;
 pub mod logging;
+pub mod operator;
 pub mod plan;
 pub mod screen;
 pub mod serve;
@@ -53,15 +55,16 @@ impl From<Exit> for ExitCode {
 pub fn main() -> Exit {
     tidegate_net::return_large_blocks();
     match Cli::parse().command {
-        Command::Serve(args) => on_machine(|machine| serve::command(&args, machine)),
-        Command::CheckConfig(args) => on_machine(|machine| check_config::run(&args, machine)),
+        Command::Serve(args) => on_machine(|machine| serve::command(args, machine)),
+        Command::CheckConfig(args) => on_machine(|machine| check_config::run(&args, &machine)),
         Command::HashPassword => hash_password::run(),
+        command => operator::run(&command, &mut operator::Terminal),
     }
 }
 
-fn on_machine(work: impl FnOnce(&Machine) -> Exit) -> Exit {
+fn on_machine(work: impl FnOnce(Machine) -> Exit) -> Exit {
     match Machine::prepare() {
-        Ok(machine) => work(&machine),
+        Ok(machine) => work(machine),
         Err(error) => {
             console::complain(&format!("error: cannot raise the limit of open files: {error}\n"));
             Exit::Failed

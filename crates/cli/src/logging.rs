@@ -1,7 +1,11 @@
 //! Log lines: one event one line, whatever bytes a client puts into a name (PROTOCOL A14).
 
+mod outlet;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::{self, Debug};
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Subscriber};
@@ -14,6 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogFormat;
 use crate::escape::{is_escaped, is_hostile, write_escaped, write_quoted};
+pub use outlet::Outlet;
 
 /// The variables that choose what is logged, the first one that is set wins.
 const FILTER_VARIABLES: [&str; 2] = ["TIDEGATE_LOG", "RUST_LOG"];
@@ -42,12 +47,32 @@ impl LineStyle {
     }
 }
 
-/// Starts logging to standard error for the whole process. Errors: a sentence, when it was started before or the
-/// filter variable is not a filter.
-pub fn start(format: LogFormat) -> Result<(), String> {
+/// Starts logging to standard error for the whole process, panics included, and returns where the lines go: whoever logs never waits
+/// for a reader. Errors: a sentence, when it was started before, the filter variable is not a filter, or there is no thread.
+pub fn start(format: LogFormat) -> Result<Outlet, String> {
     let style = LineStyle::of(format, std::io::stderr().is_terminal(), crate::console::may_colour());
-    let dispatch = dispatch(style, filter()?, std::io::stderr);
-    tracing::dispatcher::set_global_default(dispatch).map_err(|error| error.to_string())
+    let filter = filter()?;
+    let outlet = Outlet::open(std::io::stderr(), tell_loss)
+        .map_err(|error| format!("cannot write to standard error: {error}"))?;
+    let writer = outlet.clone();
+    let dispatch = dispatch(style, filter, move || writer.clone());
+    tracing::dispatcher::set_global_default(dispatch).map_err(|error| error.to_string())?;
+    // The usual hook writes to standard error itself, and waits for its reader.
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(outlet)
+}
+
+fn tell_loss(lines: u64) {
+    tracing::warn!(lines, "log lines were lost: nobody read standard error, or too slowly");
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let words = panic.payload_as_str().unwrap_or("something that is no text");
+    let at = panic.location().map(ToString::to_string);
+    let thread = std::thread::current();
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+    tracing::error!(at, thread = thread.name(), backtrace, "panicked: {words}");
 }
 
 fn filter() -> Result<EnvFilter, String> {

@@ -3,13 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
+use tidegate_admission::Overload;
 use tidegate_types::{Creation, Rights, UploadStyle};
 
 use crate::args::ServeArgs;
 use crate::config::{
-    Config, Durability, Files, LogFormat, Network, PassiveAddress, PathKind, PortRange, Secret, Timeouts,
-    Users, connections_for,
+    Bounds, Config, Durability, Effective, Files, Limits, LogFormat, Needs, Network, PassiveAddress,
+    PathKind, Place, PortRange, RateLimit, Secret, Timeouts, Users, derive_rows,
 };
+
+mod rows;
+#[cfg(test)]
+pub mod testing;
 
 /// The account that `serve DIR` makes.
 pub const FRESH_ACCOUNT: &str = "tide";
@@ -29,8 +35,12 @@ pub struct ServePlan {
     pub connections: u32,
     /// The descriptor limit that `connections` follows from; `None` when the configuration says it.
     pub connections_from_descriptors: Option<u64>,
-    /// Most connections of one address; `None`: no such limit.
-    pub connections_per_address: Option<u32>,
+    /// How many may enter, how fast, and who is treated otherwise; `connections` above decides the total.
+    pub limits: Limits,
+    /// When the machine is overloaded.
+    pub overload: Overload,
+    /// The descriptors that are needed.
+    pub needs: Needs,
     /// How long things may take.
     pub timeouts: Timeouts,
     /// What is synced before 226.
@@ -41,6 +51,14 @@ pub struct ServePlan {
     pub umask: u32,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// Where the running server can be looked into.
+    pub admin: PlannedAdmin,
+    /// Where what outlives a restart is kept.
+    pub state: Place,
+    /// Every value in force with where it came from, in the order of the manual.
+    pub effective: Vec<Effective>,
+    /// The configuration file, as it was named; `None`: there is none.
+    pub file: Option<PathBuf>,
     /// The text of the 220.
     pub greeting: String,
     /// The folder to make and fill first, if it is still missing.
@@ -64,6 +82,32 @@ pub struct PlannedListener {
     pub passive_address: PassiveAddress,
     /// What it tells clients from some networks instead.
     pub passive_address_for: Vec<(Network, PassiveAddress)>,
+    /// Who must speak the PROXY protocol; empty: nobody.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Its own limits.
+    pub limits: PlannedEntrance,
+    /// Those that are counted and not enforced.
+    pub shadow: PlannedEntrance,
+}
+
+/// The limits of one listener; `None`: no such limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlannedEntrance {
+    /// Most connections.
+    pub connections: Option<u32>,
+    /// New connections in a time.
+    pub connection_rate: Option<RateLimit>,
+}
+
+/// Where the running server can be looked into.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlannedAdmin {
+    /// Where the control commands connect.
+    pub socket: Place,
+    /// Where health and metrics are told; `None`: nowhere.
+    pub http: Option<SocketAddr>,
+    /// Where load balancers ask; `None`: nowhere.
+    pub agent: Option<SocketAddr>,
 }
 
 /// One account.
@@ -204,6 +248,8 @@ fn from_folder(args: &ServeArgs, folder: &Folder, world: &dyn World) -> Result<S
         creation: Creation::default(),
     }];
     plan.fresh_password = Some(fresh.password);
+    // Without a file there is no name under which it would be found again.
+    plan.state = Place::Off;
     if plan.listeners.iter().all(|listener| is_loopback(listener.address.ip())) {
         plan.anonymous = Some(PlannedAnonymous {
             home: folder.path.clone(),
@@ -216,6 +262,7 @@ fn from_folder(args: &ServeArgs, folder: &Folder, world: &dyn World) -> Result<S
                 .into(),
         );
     }
+    rows::without_file(&mut plan, folder, world.umask());
     Ok(plan)
 }
 
@@ -263,23 +310,16 @@ fn from_config(
             "--listen replaces every [[listener]] of the file, with its passive ports and address.".into(),
         );
     }
+    if let Some(folder) = dir {
+        rows::with_folder(&mut plan, folder);
+    }
     Ok(plan)
 }
 
 /// Returns the plan without anybody who may log in.
 fn skeleton(args: &ServeArgs, config: &Config, world: &dyn World) -> ServePlan {
     let listeners: Vec<PlannedListener> = if args.listen.is_empty() {
-        let planned = config.listeners.iter().map(|listener| PlannedListener {
-            address: listener.address.value.0,
-            passive_ports: listener.passive_ports.as_ref().map(|ports| ports.value),
-            passive_address: listener.passive_address.clone(),
-            passive_address_for: listener
-                .passive_address_for
-                .iter()
-                .map(|exception| (exception.from.value, exception.address.clone()))
-                .collect(),
-        });
-        planned.collect()
+        config.listeners.iter().map(PlannedListener::of).collect()
     } else {
         args.listen.iter().map(|address| PlannedListener::plain(*address)).collect()
     };
@@ -287,21 +327,38 @@ fn skeleton(args: &ServeArgs, config: &Config, world: &dyn World) -> ServePlan {
     if listeners.iter().any(|listener| !is_loopback(listener.address.ip())) {
         notices.push("There is no TLS in this version: passwords and files travel unencrypted.".into());
     }
+    let bounds = Bounds::new(&config.limits, listeners.iter().map(|listener| listener.passive_ports));
+    let connections = match &config.limits.connections {
+        Some(connections) => connections.value,
+        None => bounds.connections_for(world.descriptor_limit()),
+    };
+    let needs = Needs::new(connections, bounds, &config.overload, world.descriptor_limit());
+    let mut effective = config.effective.clone();
+    rows::with_listeners(&mut effective, &args.listen);
+    derive_rows(&mut effective, &needs, world.umask());
+    let admin = &config.admin;
     ServePlan {
         listeners,
         accounts: Vec::new(),
         anonymous: None,
-        connections: match &config.connections {
-            Some(connections) => connections.value,
-            None => connections_for(world.descriptor_limit()),
-        },
-        connections_from_descriptors: config.connections.is_none().then(|| world.descriptor_limit()),
-        connections_per_address: config.connections_per_address.as_ref().map(|count| count.value),
+        connections,
+        connections_from_descriptors: config.limits.connections.is_none().then(|| world.descriptor_limit()),
+        limits: config.limits.clone(),
+        overload: config.overload,
+        needs,
         timeouts: config.timeouts,
         durability: config.durability,
         files: config.files.clone(),
         umask: world.umask(),
         log_format: config.log_format,
+        admin: PlannedAdmin {
+            socket: admin.socket.value.clone(),
+            http: admin.http.as_ref().map(|http| http.value.0),
+            agent: admin.agent.as_ref().map(|agent| agent.value.0),
+        },
+        state: config.state.value.clone(),
+        effective,
+        file: args.config.clone(),
         greeting: config.greeting.clone(),
         demo: None,
         has_samples: false,
@@ -318,6 +375,30 @@ impl PlannedListener {
             passive_ports: None,
             passive_address: PassiveAddress::Auto,
             passive_address_for: Vec::new(),
+            trusted_proxies: Vec::new(),
+            limits: PlannedEntrance::default(),
+            shadow: PlannedEntrance::default(),
+        }
+    }
+
+    fn of(listener: &crate::config::Listener) -> Self {
+        let exceptions = listener.passive_address_for.iter();
+        Self {
+            address: listener.address.value.0,
+            passive_ports: listener.passive_ports.as_ref().map(|ports| ports.value),
+            passive_address: listener.passive_address.clone(),
+            passive_address_for: exceptions
+                .map(|exception| (exception.from.value, exception.address.clone()))
+                .collect(),
+            trusted_proxies: listener.trusted_proxies.value.0.clone(),
+            limits: PlannedEntrance {
+                connections: listener.connections.as_ref().map(|count| count.value),
+                connection_rate: listener.connection_rate.as_ref().map(|rate| rate.value),
+            },
+            shadow: PlannedEntrance {
+                connections: listener.shadow.connections.as_ref().map(|count| count.value),
+                connection_rate: listener.shadow.connection_rate.as_ref().map(|rate| rate.value),
+            },
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The first screen: where the server is, who may do what, what to type, how to stop.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use tidegate_types::Rights;
 
@@ -11,16 +13,32 @@ use crate::plan::{FRESH_ACCOUNT, PlannedAccount, ServePlan, is_loopback, reachab
 
 /// How many accounts are listed before the rest is counted.
 const ACCOUNTS_SHOWN: usize = 8;
+/// The name of the control socket that the commands find by themselves.
+const SOCKET_NAME: &str = "tidegate.sock";
 
-/// Returns the start screen for a plan and the addresses that were bound; with `colour` headings are bold.
-pub fn start_screen(plan: &ServePlan, bound: &[SocketAddr], colour: bool) -> String {
+/// Where a server that has started can be reached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Doors<'a> {
+    /// What clients connect to, in the order of the plan.
+    pub listeners: &'a [SocketAddr],
+    /// The control socket.
+    pub socket: Option<&'a Path>,
+    /// Health and metrics.
+    pub http: Option<SocketAddr>,
+    /// The agent check of load balancers.
+    pub agent: Option<SocketAddr>,
+}
+
+/// Returns the start screen for a plan and what was opened; with `colour` headings are bold.
+pub fn start_screen(plan: &ServePlan, doors: &Doors<'_>, colour: bool) -> String {
     let mut out = String::new();
     // Writing into a String does not fail.
-    let _ = write_screen(&mut out, plan, bound, colour);
+    let _ = write_screen(&mut out, plan, doors, colour);
     out
 }
 
-fn write_screen(out: &mut String, plan: &ServePlan, bound: &[SocketAddr], colour: bool) -> std::fmt::Result {
+fn write_screen(out: &mut String, plan: &ServePlan, doors: &Doors<'_>, colour: bool) -> std::fmt::Result {
+    let bound = doors.listeners;
     let bold = |text: &str| if colour { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() };
     writeln!(out, "{}\n", bold("tidegate is ready."))?;
     for address in bound {
@@ -46,9 +64,13 @@ fn write_screen(out: &mut String, plan: &ServePlan, bound: &[SocketAddr], colour
         None => format!("{} connections at a time", plan.connections),
         Some(limit) => format!("{} connections at a time, from {limit} descriptors", plan.connections),
     };
-    let each =
-        plan.connections_per_address.map_or_else(String::new, |count| format!("{count} from one address"));
+    let each = plan
+        .limits
+        .connections_per_address
+        .as_ref()
+        .map_or_else(String::new, |count| format!("{} from one address", count.value));
     writeln!(out, "{}", row("limits", &most, &each))?;
+    write_admin(out, plan, doors)?;
     for notice in &plan.notices {
         writeln!(out, "\n  {} {notice}", bold("Note:"))?;
     }
@@ -61,6 +83,31 @@ fn write_screen(out: &mut String, plan: &ServePlan, bound: &[SocketAddr], colour
         "\nStop it with Ctrl-C: transfers under way get {} to finish.",
         show_duration(plan.timeouts.shutdown)
     )
+}
+
+/// Writes how to look into the server.
+fn write_admin(out: &mut String, plan: &ServePlan, doors: &Doors<'_>) -> std::fmt::Result {
+    if let Some(socket) = doors.socket {
+        let shown = for_people(&socket.to_string_lossy());
+        let (command, place) = match &plan.file {
+            Some(file) => {
+                (format!("tidegate status --config {}", shell_word(&file.to_string_lossy())), shown.as_str())
+            }
+            None if socket.file_name() == Some(OsStr::new(SOCKET_NAME)) => {
+                ("tidegate status".to_owned(), shown.as_str())
+            }
+            // Another server has the usual name.
+            None => (format!("tidegate status --socket {}", shell_word(&socket.to_string_lossy())), ""),
+        };
+        writeln!(out, "{}", row("control", &command, place))?;
+    }
+    if let Some(http) = doors.http {
+        writeln!(out, "{}", row("http", &format!("http://{http}"), "/metrics /healthz /readyz"))?;
+    }
+    if let Some(agent) = doors.agent {
+        writeln!(out, "{}", row("agent", &agent.to_string(), "HAProxy agent check"))?;
+    }
+    Ok(())
 }
 
 fn write_account(
@@ -138,7 +185,7 @@ fn may(rights: Rights) -> String {
 /// Returns `text` as one word for a shell.
 fn shell_word(text: &str) -> String {
     let text = for_people(text);
-    if text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-".contains(letter)) {
+    if text.chars().all(|letter| letter.is_ascii_alphanumeric() || "._-/".contains(letter)) {
         text
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))

@@ -53,7 +53,7 @@ fn what_is_no_command_is_code_2() {
     for (args, fragment) in [
         (&[][..], "Usage"),
         (&["serv"][..], "serve"),
-        (&["drain"][..], "unrecognized"),
+        (&["explode"][..], "unrecognized"),
         (&["serve"][..], "serve needs a folder"),
         (&["serve", ".", "--listen", "2121"][..], "add the address"),
         (&["serve", ".", "--listen", "localhost:1"][..], "127.0.0.1:1"),

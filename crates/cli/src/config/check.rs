@@ -1,26 +1,20 @@
 //! What single values cannot tell: contradictions between them, and between them and the world.
 
+mod addresses;
+mod capacity;
+mod limits;
+mod networks;
+
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::Config;
 use super::ownership::Users;
 use super::problem::Problem;
-use super::reader::{Origin, Setting, duplicates};
+use super::reader::{Effective, Origin, Setting, duplicates};
 use super::value::quote;
-use super::{Config, Listener};
-
-/// Descriptors kept back for logs, listeners and refusals when the number of connections is derived.
-pub const DESCRIPTORS_KEPT: u64 = 64;
-/// Descriptors one connection may need: control, data, file, and one of a kernel copy.
-pub const DESCRIPTORS_PER_CONNECTION: u64 = 4;
-
-/// Returns how many connections `descriptor_limit` descriptors carry; at least 1.
-pub fn connections_for(descriptor_limit: u64) -> u32 {
-    let connections = descriptor_limit.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_PER_CONNECTION;
-    u32::try_from(connections.max(1)).unwrap_or(u32::MAX)
-}
+pub use capacity::{Bounds, DESCRIPTORS_KEPT, Needs, connections_for};
 
 /// What stands at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +47,20 @@ pub struct Facts<'a> {
 /// Returns every contradiction; what is only absent because of one of the `known` problems is none.
 pub(super) fn contradictions(config: &Config, facts: &Facts<'_>, known: &[Problem]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    check_listeners(&config.listeners, &mut problems);
-    check_passive_networks(&config.listeners, &mut problems);
+    addresses::check(config, facts, &mut problems);
+    capacity::check(config, facts, &mut problems);
+    limits::check(config, facts, &mut problems);
+    networks::check(config, &mut problems);
+    // What could not be read has a stand-in, which says nothing about the file.
+    let is_known = |key: &str| {
+        let rest_of = |problem: &Problem| problem.key.strip_prefix(key).map(str::to_owned);
+        known.iter().filter_map(rest_of).any(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    problems.retain(|problem| {
+        !is_known(&problem.key) && !problem.other.as_ref().is_some_and(|other| is_known(&other.key))
+    });
     check_names(config, &mut problems);
     check_homes(config, facts, known, &mut problems);
-    check_limits(config, facts, &mut problems);
     let anonymous = &config.anonymous;
     let is_broken = known.iter().any(|problem| problem.key == "anonymous.enabled");
     if config.accounts.is_empty() && !anonymous.enabled.value && !is_broken {
@@ -74,84 +77,6 @@ pub(super) fn contradictions(config: &Config, facts: &Facts<'_>, known: &[Proble
         );
     }
     problems
-}
-
-fn check_listeners(listeners: &[Listener], problems: &mut Vec<Problem>) {
-    for (position, listener) in listeners.iter().enumerate() {
-        let address = listener.address.value.0;
-        let key = format!("{}.address", listener.label);
-        if let Some(other) =
-            listeners.iter().take(position).find(|other| overlap(address, other.address.value.0))
-        {
-            problems.push(
-                Problem::new(
-                    key,
-                    format!("{address} is taken by {} ({})", other.label, other.address.value.0),
-                )
-                .at(listener.address.at.clone(), "expected an address and port of its own")
-                .hint("remove one of the two, or change its port"),
-            );
-        }
-        if let Some(ports) = &listener.passive_ports
-            && let Some(hit) = listeners
-                .iter()
-                .map(|other| other.address.value.0.port())
-                .find(|port| (ports.value.low..=ports.value.high).contains(port))
-        {
-            problems.push(
-                Problem::new(
-                    format!("{}.passive_ports", listener.label),
-                    format!("port {hit} in it is a listener's"),
-                )
-                .at(ports.at.clone(), "expected ports that nothing else uses")
-                .hint("move the range"),
-            );
-        }
-    }
-}
-
-fn check_passive_networks(listeners: &[Listener], problems: &mut Vec<Problem>) {
-    for listener in listeners {
-        // What could not be read is reported already.
-        let read = listener.passive_address_for.iter().filter(|exception| exception.from.at.is_some());
-        for exception in read.clone().filter(|exception| exception.from.value.0.addr().is_ipv6()) {
-            problems.push(
-                Problem::new(
-                    format!("{}.from", exception.label),
-                    format!(
-                        "{} is never told an address: over IPv6 there is no PASV",
-                        exception.from.value.0
-                    ),
-                )
-                .at(exception.from.at.clone(), "expected an IPv4 network")
-                .hint("leave it out: IPv6 clients use EPSV, which needs no address")
-                .warning(),
-            );
-        }
-        for (first, second) in duplicates(read.map(|exception| (exception.from.value, exception))) {
-            problems.push(
-                Problem::new(
-                    format!("{}.from", second.label),
-                    format!("{} has its address in {} already", second.from.value.0, first.label),
-                )
-                .at(second.from.at.clone(), "expected a network of its own")
-                .hint("remove one of the two"),
-            );
-        }
-    }
-}
-
-/// Returns whether both could not be bound: the same port, and the same address or one that stands for all.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let (first, second) = (one.ip().to_canonical(), other.ip().to_canonical());
-    let covers = |wide: IpAddr, narrow: IpAddr| match wide {
-        IpAddr::V6(wide) => wide.is_unspecified(),
-        IpAddr::V4(wide) => wide.is_unspecified() && narrow.is_ipv4(),
-    };
-    // Port 0 is a fresh port each time.
-    one.port() == other.port()
-        && one.port() != 0
-        && (first == second || covers(first, second) || covers(second, first))
 }
 
 fn check_names(config: &Config, problems: &mut Vec<Problem>) {
@@ -239,49 +164,25 @@ fn shell_word(path: &Path) -> String {
     if plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn check_limits(config: &Config, facts: &Facts<'_>, problems: &mut Vec<Problem>) {
-    let most = connections_for(facts.descriptor_limit);
-    if let Some(connections) = &config.connections
-        && connections.value > most
-    {
-        let problem = Problem::new("limits.connections", format!("{} connections need more descriptors than the system gives", connections.value))
-            .at(connections.at.clone(), format!("expected {most} at most: ({} descriptors - {DESCRIPTORS_KEPT}) / {DESCRIPTORS_PER_CONNECTION}", facts.descriptor_limit))
-            .hint("raise the hard limit (`ulimit -Hn`, or LimitNOFILE= of the systemd unit), or lower the number");
-        problems.push(if facts.is_strict { problem } else { problem.warning() });
-    }
-    let total = config.connections.as_ref().map_or(most, |connections| connections.value);
-    let smaller =
-        [("limits.connections_per_address".to_owned(), config.connections_per_address.as_ref())]
-            .into_iter()
-            .chain(config.accounts.iter().map(|account| {
-                (format!("{}.max_connections", account.label), account.max_connections.as_ref())
-            }))
-            .chain([("anonymous.max_connections".to_owned(), config.anonymous.max_connections.as_ref())]);
-    for (key, setting) in smaller {
-        if let Some(Setting { value, at }) = setting
-            && *value > total
-        {
-            problems.push(
-                Problem::new(
-                    key,
-                    format!("{value} is more than all connections together and is never reached"),
-                )
-                .at(at.clone(), format!("`limits.connections` is {total}"))
-                .warning(),
-            );
-        }
-    }
+/// Fills in the values that follow from facts, and returns the descriptors that are needed.
+pub(super) fn derive(config: &mut Config, facts: &Facts<'_>) -> Needs {
+    let bounds = Bounds::of(config);
+    let connections = match &config.limits.connections {
+        Some(connections) => connections.value,
+        None => bounds.connections_for(facts.descriptor_limit),
+    };
+    let needs = Needs::new(connections, bounds, &config.overload, facts.descriptor_limit);
+    derive_rows(&mut config.effective, &needs, facts.umask);
+    needs
 }
 
-/// Fills in the values that follow from facts.
-pub(super) fn derive(config: &mut Config, facts: &Facts<'_>) {
-    let (limit, umask) = (facts.descriptor_limit, facts.umask);
-    let defaults = config.effective.iter_mut().filter(|effective| effective.origin == Origin::Default);
-    for effective in defaults {
-        let (value, how) = match effective.row.path {
+/// Fills in the rows whose values follow from the descriptors and the umask.
+pub fn derive_rows(rows: &mut [Effective], needs: &Needs, umask: u32) {
+    for row in rows.iter_mut().filter(|row| !matches!(row.origin, Origin::Line(_))) {
+        let (value, how) = match row.row.path {
             "limits.connections" => (
-                connections_for(limit).to_string(),
-                format!("({limit} descriptors - {DESCRIPTORS_KEPT}) / {DESCRIPTORS_PER_CONNECTION}"),
+                needs.connections.to_string(),
+                needs.bounds.derivation(needs.connections, needs.descriptor_limit),
             ),
             "account[].file_mode" => {
                 (format!("{:04o}", 0o666 & !umask), format!("0666 without the umask {umask:04o}"))
@@ -291,7 +192,7 @@ pub(super) fn derive(config: &mut Config, facts: &Facts<'_>) {
             }
             _ => continue,
         };
-        effective.value = value;
-        effective.origin = Origin::Derived(how);
+        row.value = value;
+        row.origin = Origin::Derived(how);
     }
 }

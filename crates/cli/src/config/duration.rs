@@ -9,12 +9,13 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_0
 
 /// The text is no duration; `meant` is a text that is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DurationError {
-    pub(super) meant: Option<String>,
+pub struct DurationError {
+    /// A text that is a duration and may be what was meant.
+    pub meant: Option<String>,
 }
 
 /// Reads `30s`, `5m`, `1h30m`, `500ms`: whole numbers with units, each unit once, longest first.
-pub(super) fn parse(text: &str) -> Result<Duration, DurationError> {
+pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let error = || DurationError { meant: meant(text) };
     let mut rest = text;
     let mut next_unit = 0;

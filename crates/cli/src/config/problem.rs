@@ -18,10 +18,23 @@ pub struct Problem {
     pub at: Option<Range<usize>>,
     /// What to write beside those bytes: what was expected.
     pub label: String,
+    /// The other key of a contradiction.
+    pub other: Option<Other>,
     /// What to do.
     pub hint: Option<String>,
     /// Whether it only warns.
     pub is_warning: bool,
+}
+
+/// The other side of a contradiction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// The key, such as `limits.transfers`.
+    pub key: String,
+    /// Where its value stands; `None`: it is a default, or derived.
+    pub at: Option<Range<usize>>,
+    /// What to write beside it.
+    pub label: String,
 }
 
 impl Problem {
@@ -32,9 +45,21 @@ impl Problem {
             what: what.into(),
             at: None,
             label: String::new(),
+            other: None,
             hint: None,
             is_warning: false,
         }
+    }
+
+    /// Names the key that it contradicts, and points at its value.
+    pub fn against(
+        mut self,
+        key: impl Into<String>,
+        span: Option<Range<usize>>,
+        label: impl Into<String>,
+    ) -> Self {
+        self.other = Some(Other { key: key.into(), at: span, label: label.into() });
+        self
     }
 
     /// Points at bytes of the file, with what was expected there.
@@ -141,6 +166,15 @@ struct Shown<'a> {
     text: &'a NamedSource<String>,
 }
 
+impl Shown<'_> {
+    /// Returns the places it is about with what to write beside them.
+    fn spans(&self) -> impl Iterator<Item = (&Range<usize>, &str)> {
+        let own = self.problem.at.as_ref().map(|at| (at, self.problem.label.as_str()));
+        let other = self.problem.other.as_ref();
+        own.into_iter().chain(other.and_then(|other| Some((other.at.as_ref()?, other.label.as_str()))))
+    }
+}
+
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.problem.fmt(f)
@@ -159,12 +193,14 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.problem.at.as_ref().map(|_| self.text as &dyn SourceCode)
+        self.spans().next().map(|_| self.text as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let at = self.problem.at.clone()?;
-        let label = Some(self.problem.label.clone()).filter(|label| !label.is_empty());
-        Some(Box::new(std::iter::once(LabeledSpan::new(label, at.start, at.len()))))
+        let labelled = self.spans().map(|(at, label)| {
+            let label = Some(label.to_owned()).filter(|label| !label.is_empty());
+            LabeledSpan::new(label, at.start, at.len())
+        });
+        self.spans().next().map(|_| Box::new(labelled) as Box<dyn Iterator<Item = LabeledSpan>>)
     }
 }

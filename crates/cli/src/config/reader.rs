@@ -55,7 +55,15 @@ pub(super) struct Section<'t> {
     pub(super) at: Option<Range<usize>>,
 }
 
-impl Section<'_> {
+impl<'t> Section<'t> {
+    /// Returns the group of keys in it called `rows`, such as `limits.ban`.
+    pub(super) fn group(&self, rows: &'static str) -> Self {
+        let name = rows.rsplit('.').next().unwrap_or(rows);
+        let found = self.table.and_then(|table| table.get_key_value(name));
+        let table: Option<&'t DeTable<'t>> = found.and_then(|(_, value)| value.get_ref().as_table());
+        Self { table, rows, label: join(&self.label, name), at: found.map(|(key, _)| key.span()) }
+    }
+
     /// Returns whether the file has the section.
     pub(super) fn is_present(&self) -> bool {
         self.table.is_some()
@@ -109,9 +117,7 @@ impl<'t> Reader<'t> {
 
     /// Returns the one section called `name`.
     pub(super) fn section(&self, name: &'static str) -> Section<'t> {
-        let found = self.top.get_key_value(name);
-        let table = found.and_then(|(_, value)| value.get_ref().as_table());
-        Section { table, rows: name, label: name.into(), at: found.map(|(key, _)| key.span()) }
+        self.top().group(name)
     }
 
     /// Returns a section that the file does not have, so that every key takes its default.
@@ -193,7 +199,7 @@ impl<'t> Reader<'t> {
                 self.problems.push(
                     Problem::new(label, "is missing")
                         .at(at, format!("expected the key `{name}`"))
-                        .hint(format!("add a line `{name} = ...`: {}", row.kind.expected())),
+                        .hint(format!("add `{name} = ...`: {}", row.kind.expected())),
                 );
                 None
             }
@@ -210,24 +216,27 @@ impl<'t> Reader<'t> {
             let (path, label) =
                 (join(rows, key.get_ref()), join(label, &crate::escape::for_people(key.get_ref())));
             let at = Some(key.span());
-            match (keys::find(&path), section_called(&path)) {
-                (Some(Key { since: Since::Version(_), kind, .. }), _) => {
+            match keys::find(&path) {
+                Some(Key { since: Since::Version(_), kind, .. }) => {
                     if *kind == Kind::PasswordHash || is_secret_name(key.get_ref()) {
                         self.secrets.push(value.span());
                     }
                 }
-                (Some(row), _) => self.problems.push(not_built(&label, "key").at(at, row.doc)),
-                (None, Some(section)) if !keys::works(section) => {
-                    self.problems.push(not_built(&label, "section").at(at, "no key in here works yet"));
-                }
-                (None, Some(section)) => self.check_section(value.get_ref(), section, &label, at),
-                (None, None) => {
-                    // Whatever else stands in an account may be a password under a name of its own.
-                    if rows == "account[]" {
-                        self.secrets.push(value.span());
+                Some(row) => self.problems.push(not_built(&label, "key").at(at, row.doc)),
+                None => match section_called(&path) {
+                    Some(section) if !keys::works(section) => {
+                        self.problems.push(not_built(&label, "section").at(at, "no key in here works yet"));
                     }
-                    self.problems.push(unknown(key.get_ref(), rows, &label).at(at, "there is no such key"));
-                }
+                    Some(section) => self.check_section(value.get_ref(), section, &label, at),
+                    None => {
+                        // Whatever else stands in an account may be a password under a name of its own.
+                        if rows == "account[]" {
+                            self.secrets.push(value.span());
+                        }
+                        self.problems
+                            .push(unknown(key.get_ref(), rows, &label).at(at, "there is no such key"));
+                    }
+                },
             }
         }
     }
@@ -254,6 +263,14 @@ impl<'t> Reader<'t> {
                 Problem::new(label, "may stand several times, so its header has double brackets")
                     .at(at, format!("expected {}", header(rows))),
             ),
+            (_, false) if rows.contains('.') => {
+                let names: Vec<String> = keys::names_in(rows).map(|name| format!("{name} = ...")).collect();
+                let name = rows.rsplit('.').next().unwrap_or(rows);
+                self.problems.push(
+                    Problem::new(label, "is a group of keys")
+                        .at(at, format!("expected {name} = {{ {} }}", names.join(", "))),
+                );
+            }
             (_, false) => self.problems.push(
                 Problem::new(label, "is a section of its own and stands once")
                     .at(at, format!("expected {}", header(rows))),
@@ -289,10 +306,12 @@ fn unknown(name: &str, rows: &str, label: &str) -> Problem {
         (parent == rows).then_some(name.trim_end_matches("[]"))
     });
     let here = keys::names_in(rows).chain(sections);
-    let elsewhere = all.iter().find(|section| keys::names_in(section).any(|other| other == name));
-    let hint = match (suggest(name, here), elsewhere) {
+    let elsewhere = all.iter().filter(|section| keys::names_in(section).any(|other| other == name));
+    let elsewhere: Vec<String> = elsewhere.map(|section| header(section)).collect();
+    let hint = match (suggest(name, here), elsewhere.split_last()) {
         (Some(close), _) => format!("did you mean `{close}`?"),
-        (None, Some(section)) => format!("`{name}` belongs under {}", header(section)),
+        (None, Some((only, []))) => format!("`{name}` belongs under {only}"),
+        (None, Some((last, others))) => format!("`{name}` belongs under {} or {last}", others.join(", ")),
         (None, None) => {
             let place = if rows.is_empty() { "at the top".into() } else { format!("of {}", header(rows)) };
             format!("the keys {place} are: {}", keys::names_in(rows).collect::<Vec<_>>().join(", "))

@@ -1,5 +1,11 @@
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// The longest configuration file, in bytes.
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// A configuration file as it was read: its text, where it stands, and a copy that may be shown.
 #[derive(Clone, Debug)]
@@ -21,7 +27,19 @@ pub enum SourceError {
         /// The file.
         name: String,
         /// What the system said.
-        error: std::io::Error,
+        error: io::Error,
+    },
+    /// A pipe, a device, a folder: reading it could take for ever.
+    #[error("cannot read {name}: it is no regular file")]
+    NotAFile {
+        /// The file.
+        name: String,
+    },
+    /// Longer than any configuration.
+    #[error("cannot read {name}: it is larger than 16 MiB")]
+    TooLarge {
+        /// The file.
+        name: String,
     },
     /// Not UTF-8, which TOML must be.
     #[error("{name}:{line}: the file is not UTF-8 text; save it as UTF-8")]
@@ -34,11 +52,10 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Reads the file at `path`. Errors: `SourceError::{Unreadable, NotText}`.
+    /// Reads the file at `path`. Errors: `SourceError::{Unreadable, NotAFile, TooLarge, NotText}`.
     pub fn read(path: &Path) -> Result<Self, SourceError> {
         let name = crate::escape::for_people(&path.to_string_lossy());
-        let bytes =
-            std::fs::read(path).map_err(|error| SourceError::Unreadable { name: name.clone(), error })?;
+        let bytes = read_regular(path, &name)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
             SourceError::NotText { name: name.clone(), line: 1 + good.filter(|byte| **byte == b'\n').count() }
@@ -88,6 +105,23 @@ impl Source {
     }
 }
 
+/// Reads a regular file whole; never waits for somebody to write into a pipe.
+fn read_regular(path: &Path, name: &str) -> Result<Vec<u8>, SourceError> {
+    let unreadable = |error: io::Error| SourceError::Unreadable { name: name.to_owned(), error };
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+    let file = file.map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(SourceError::NotAFile { name: name.to_owned() });
+    }
+    let mut bytes = Vec::new();
+    let count = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if count as u64 > FILE_BYTES_MAX {
+        return Err(SourceError::TooLarge { name: name.to_owned() });
+    }
+    Ok(bytes)
+}
+
 /// Returns whether a key of this name may hold something that must not be shown.
 pub(super) fn is_secret_name(name: &str) -> bool {
     let name = name.trim().to_ascii_lowercase();
@@ -102,6 +136,28 @@ mod tests {
 
     fn source(text: &str) -> Source {
         Source::from_text("t.toml", Path::new("/"), text)
+    }
+
+    #[test]
+    fn only_regular_files_of_a_sane_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let large = folder.path().join("large");
+        std::fs::File::create(&large).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
+        for (path, part) in [
+            (pipe.as_path(), "pipe: it is no regular file"),
+            (folder.path(), "it is no regular file"),
+            (Path::new("/dev/zero"), "/dev/zero: it is no regular file"),
+            (&large, "large: it is larger than 16 MiB"),
+            (Path::new("/nonexistent"), "cannot read /nonexistent: No such file"),
+        ] {
+            let error = Source::read(path).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        std::fs::write(&large, "a = 1").unwrap();
+        assert_eq!(Source::read(&large).unwrap().text, "a = 1");
     }
 
     #[test]

@@ -2,11 +2,15 @@ use std::collections::BTreeSet;
 
 use tidegate_protocol::command::Extras;
 
-use self::cases::CASES;
+use self::cases::{CASES, Case};
+use self::gate_cases::GATE_CASES;
 use super::*;
 use crate::keys::{KEYS, Kind, Since};
 
 mod cases;
+mod contradictions;
+mod gate_cases;
+mod whole;
 
 const HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$qLml5cbqFAO6YxVHhrSBHP0UWdxrIxkNcM8aMX3blzU";
@@ -71,18 +75,33 @@ fn problems(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Returns the cases of every key, in the order of the table.
+fn cases() -> Vec<&'static Case> {
+    let mut cases: Vec<_> = CASES.iter().chain(GATE_CASES).collect();
+    cases.sort_by_key(|(path, ..)| KEYS.iter().position(|key| key.path == *path));
+    cases
+}
+
 /// Returns a text that is good but for one line, which is placed in its section.
 fn with_line(path: &str, value: &str) -> String {
     let mut sections = vec![
         ("", "root = '/srv'".to_owned()),
         ("listener[]", String::new()),
+        ("listener[].shadow", String::new()),
         ("listener[].passive_address_for[]", "from = '192.168.0.0/16'\naddress = '192.168.0.5'".to_owned()),
         ("account[]", format!("name = 'alice'\npassword_hash = '{HASH}'")),
         ("anonymous", "enabled = true".to_owned()),
         ("limits", String::new()),
+        ("limits.reserved", "connections = 2\nfrom = ['10.0.0.0/8']".to_owned()),
+        ("limits.ban", String::new()),
+        ("limits.waiting_room", String::new()),
+        ("limits.shadow", String::new()),
+        ("limits.override[]", "from = '203.0.113.0/24'\nconnections_per_address = 3".to_owned()),
+        ("overload", String::new()),
         ("files", String::new()),
         ("timeouts", String::new()),
         ("log", String::new()),
+        ("admin", String::new()),
     ];
     let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
     let lines = &mut sections.iter_mut().find(|(other, _)| *other == section).unwrap().1;
@@ -98,7 +117,7 @@ fn with_line(path: &str, value: &str) -> String {
         match other.strip_suffix("[]") {
             _ if other.is_empty() => {}
             Some(name) => text.extend(["[[", &name.replace("[]", ""), "]]\n"]),
-            None => text.extend(["[", other, "]\n"]),
+            None => text.extend(["[", &other.replace("[]", ""), "]\n"]),
         }
         text.push_str(&lines);
         text.push('\n');
@@ -108,7 +127,7 @@ fn with_line(path: &str, value: &str) -> String {
 
 #[test]
 fn every_key_takes_its_good_value_and_refuses_bad_ones() {
-    for (path, (good, shown), bad) in CASES {
+    for (path, (good, shown), bad) in cases() {
         let text = with_line(path, good);
         let loaded = load(&text)
             .unwrap_or_else(|problems| panic!("{path} = {good}\n{}", problems.render(Drawing::Plain)));
@@ -127,7 +146,7 @@ fn every_key_takes_its_good_value_and_refuses_bad_ones() {
 #[test]
 fn table_and_struct_agree() {
     let works: Vec<_> = KEYS.iter().filter(|key| key.since != Since::Later).map(|key| key.path).collect();
-    let tested: Vec<_> = CASES.iter().map(|(path, ..)| *path).collect();
+    let tested: Vec<_> = cases().iter().map(|(path, ..)| *path).collect();
     assert_eq!(tested, works, "each row that works has its cases, in table order");
 
     // Each row is read exactly once, and each good value changes the struct.
@@ -152,9 +171,9 @@ fn table_and_struct_agree() {
         })
     };
     for (path, (good, _), _) in
-        CASES.iter().filter(|(path, ..)| !matches!(*path, "listener[].tls" | "anonymous.enabled"))
+        cases().iter().filter(|(path, ..)| !matches!(*path, "listener[].tls" | "anonymous.enabled"))
     {
-        let text = with_line(path, good).replace("[limits]", "[anonymous]\nenabled = true\n[limits]");
+        let text = with_line(path, good).replace("\n[limits]\n", "\n[anonymous]\nenabled = true\n[limits]\n");
         let text = if path.starts_with("anonymous") { with_line(path, good) } else { text };
         assert_ne!(plain(&load(&text).unwrap().config), plain(&loaded.config), "{path} reaches the struct");
     }
@@ -185,7 +204,7 @@ fn defaults_are_those_of_the_table() {
             extra_commands: ExtraCommands::default(),
         }
     );
-    assert!(!defaults.anonymous.enabled.value && defaults.connections.is_none());
+    assert!(!defaults.anonymous.enabled.value && defaults.limits.connections.is_none());
     assert_eq!(defaults.anonymous.rights, Rights::READ_ONLY);
     // Each default of the table reads as a value of its row: what `must` relies on.
     for key in KEYS {
@@ -219,7 +238,7 @@ fn keys_of_later_issues_say_so() {
         }
         tested.insert(key.path);
     }
-    assert!(tested.contains("listener[].trusted_proxies") && tested.contains("limits.override"));
+    assert!(tested.contains("tls.certificate") && tested.contains("account[].quota"));
 }
 
 fn with_line_any(section: &str, name: &str) -> String {
@@ -356,7 +375,7 @@ fn too_many_connections_warn_in_serve() {
     assert!(load_with(&text, true).is_err());
     let loaded = load_with(&text, false).unwrap();
     assert_eq!(loaded.warnings.unwrap().list.len(), 1);
-    assert_eq!(loaded.config.connections.unwrap().value, 241);
+    assert_eq!(loaded.config.limits.connections.unwrap().value, 241);
     for (descriptors, connections) in [(0, 1), (64, 1), (68, 1), (72, 2), (1024, 240), (u64::MAX, u32::MAX)] {
         assert_eq!(connections_for(descriptors), connections);
     }

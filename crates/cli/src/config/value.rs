@@ -3,19 +3,26 @@
 mod creation;
 mod files;
 mod network;
+mod place;
+mod rate;
+mod threshold;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use tidegate_admission::Reclaim;
 use tidegate_types::{Rights, UploadStyle};
 use toml::de::DeValue;
 
 use super::duration;
-use crate::keys::{DURABILITY, Kind, LISTENER_TLS, LOG_FORMAT, UPLOAD};
+use crate::keys::{DURABILITY, Kind, LISTENER_TLS, LOG_FORMAT, RECLAIM, UPLOAD};
 pub use creation::{Mode, Owner, Who};
 pub use files::{ExtraCommands, Patterns, SizeLimit};
-pub use network::Network;
+pub use network::{Network, NetworkList};
+pub use place::Place;
+pub use rate::RateLimit;
+pub use threshold::{DurationLimit, Factor, PercentLimit};
 
 /// The longest account name, in bytes (PROTOCOL A16).
 pub(super) const NAME_BYTES_MAX: usize = 256;
@@ -361,8 +368,11 @@ impl Value for Duration {
             }
         })?;
         match kind {
-            Kind::Duration { least_secs } if duration < Self::from_secs(least_secs) => {
+            Kind::Duration { least_secs, .. } if duration < Self::from_secs(least_secs) => {
                 Err(Mismatch::new("is too short").hint(format!("the shortest is \"{least_secs}s\"")))
+            }
+            Kind::Duration { most_secs, .. } if duration > Self::from_secs(most_secs) => {
+                Err(Mismatch::new("is too long").hint(format!("the longest is \"{most_secs}s\"")))
             }
             _ => Ok(duration),
         }
@@ -378,20 +388,26 @@ impl Value for Duration {
 }
 
 impl Value for u32 {
-    fn read(found: &DeValue<'_>, _: Kind, _: &Path) -> Result<Self, Mismatch> {
-        let no_limit = "leave the key out for no limit";
+    fn read(found: &DeValue<'_>, kind: Kind, _: &Path) -> Result<Self, Mismatch> {
+        let (most, hint) = match kind {
+            Kind::CountUpTo(most) => (most, format!("write a number from 1 to {most}")),
+            _ => (Self::MAX, "leave the key out for no limit".into()),
+        };
+        let mismatch = |what: String| Err(Mismatch::new(what).hint(&hint));
         match found {
             DeValue::Integer(number) => match i128::from_str_radix(number.as_str(), number.radix()) {
-                Ok(0) => Err(Mismatch::new("would let nobody in").hint(no_limit)),
-                Ok(..0) => Err(Mismatch::new("is below 1").hint(no_limit)),
-                Ok(count) => Self::try_from(count)
-                    .map_err(|_| Mismatch::new(format!("is above {}", Self::MAX)).hint(no_limit)),
-                Err(_) => Err(Mismatch::new(format!("is above {}", Self::MAX)).hint(no_limit)),
+                Ok(0) if most == Self::MAX => mismatch("would let nobody in".into()),
+                Ok(..1) => mismatch("is below 1".into()),
+                Ok(count) => match Self::try_from(count) {
+                    Ok(count) if count <= most => Ok(count),
+                    _ => mismatch(format!("is above {most}")),
+                },
+                Err(_) => mismatch(format!("is above {most}")),
             },
             DeValue::String(text) if text.parse::<Self>().is_ok() => {
                 Err(Mismatch::new("is text, not a number").hint(format!("remove the quotes: {text}")))
             }
-            _ => Err(Mismatch::new("is not a whole number").hint(no_limit)),
+            _ => mismatch("is not a whole number".into()),
         }
     }
 
@@ -400,7 +416,7 @@ impl Value for u32 {
     }
 
     fn fits(kind: Kind) -> bool {
-        kind == Kind::Count
+        matches!(kind, Kind::Count | Kind::CountUpTo(_))
     }
 }
 
@@ -498,4 +514,5 @@ pub enum LogFormat {
 words!(Durability, DURABILITY, [Self::Full, Self::File, Self::None]);
 words!(ListenerTls, LISTENER_TLS, [Self::Off]);
 words!(LogFormat, LOG_FORMAT, [Self::Auto, Self::Text, Self::Json]);
+words!(Reclaim, RECLAIM, [Self::Off, Self::Dead, Self::Idle]);
 words!(UploadStyle, UPLOAD, [UploadStyle::Atomic, UploadStyle::InPlace]);

@@ -122,7 +122,7 @@ fn a_folder_alone_is_served_on_loopback() {
     );
     assert_eq!(tide.password_hash.reveal(), "$hash");
     assert_eq!(plan.fresh_password.as_ref().unwrap().reveal(), "ebb-and-flow");
-    assert_eq!((plan.connections, plan.connections_per_address), (240, None));
+    assert_eq!((plan.connections, plan.needs.total()), (240, 1024));
     assert_eq!(
         (plan.greeting.as_str(), plan.files.keep_partial, plan.durability),
         ("tidegate ready", true, Durability::Full)
@@ -202,7 +202,7 @@ fn a_file_decides_and_the_command_line_overrides() {
     let expected = Creation { uid: Some(1000), gid: Some(7), file_mode: Some(0o600), directory_mode: None };
     assert_eq!((a.creation, b.creation), (expected, Creation::default()));
     assert_eq!(planned.anonymous.unwrap().max_connections, Some(7));
-    assert_eq!((planned.connections, planned.connections_per_address), (100, Some(9)));
+    assert_eq!((planned.connections, planned.needs.total()), (100, 64 + 100 + 10 + 200));
     assert!(planned.fresh_password.is_none());
 
     let planned = plan(&args(Some("/other"), &["127.0.0.1:0"]), Some(&config), &FakeWorld).unwrap();
@@ -232,4 +232,40 @@ fn addresses_for_all_are_reached_by_loopback() {
     ] {
         assert_eq!(reachable(bound.parse().unwrap()), typed.parse().unwrap());
     }
+}
+
+#[test]
+fn without_a_file_the_rows_tell_what_was_decided() {
+    let planned = plan(&args(Some("/srv"), &["127.0.0.1:0"]), None, &FakeWorld).unwrap();
+    let rows = crate::config::reload::limit_rows(&planned);
+    let of = |key: &str| {
+        let row = rows.iter().find(|row| row.key == key).unwrap_or_else(|| panic!("{key}: {rows:#?}"));
+        (row.value.as_str(), row.origin.as_str())
+    };
+    for (key, expected) in [
+        ("root", ("/srv", "the folder of the command line")),
+        ("state", ("off", "serve without a file")),
+        ("listener[1].address", ("127.0.0.1:0", "--listen")),
+        ("account[tide].name", ("tide", "serve without a file")),
+        ("account[tide].home", ("/srv", "the same as root")),
+        ("account[tide].rights", ("all", "serve without a file")),
+        ("account[tide].file_mode", ("0640", "0666 without the umask 0027")),
+        ("anonymous.enabled", ("true", "serve without a file")),
+        ("anonymous.home", ("/srv", "the same as root")),
+        ("limits.connections", ("240", "(1024 descriptors - 64) / 4")),
+        ("limits.trusted", ("127.0.0.0/8, ::1/128", "default")),
+        ("overload.descriptors", ("90%", "default")),
+        ("admin.socket", ("auto", "default")),
+        ("admin.http", ("off", "default")),
+    ] {
+        assert_eq!(of(key), expected, "{key}");
+    }
+    assert!(rows.iter().all(|row| !row.value.contains("$hash") && !row.value.contains("ebb")), "{rows:#?}");
+    assert_eq!((&planned.state, planned.admin.http), (&Place::Off, None));
+    assert_eq!(planned.admin.socket, Place::Auto, "tidegate status works at once");
+    let place = |path: &str| crate::keys::KEYS.iter().position(|key| key.path == path);
+    assert!(planned.effective.is_sorted_by_key(|row| place(row.row.path)));
+
+    let planned = plan(&args(Some("/srv"), &["0.0.0.0:0"]), None, &FakeWorld).unwrap();
+    assert!(planned.effective.iter().all(|row| row.row.path != "anonymous.home"));
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::config::{Config, Secret};
-use crate::plan::{PlannedAnonymous, PlannedListener};
+use crate::config::Secret;
+use crate::plan::PlannedAnonymous;
 use tidegate_types::{Creation, UploadStyle};
 
 fn account(name: &str, rights: Rights) -> PlannedAccount {
@@ -16,9 +16,7 @@ fn account(name: &str, rights: Rights) -> PlannedAccount {
 }
 
 fn plan(accounts: Vec<PlannedAccount>, anonymous: Option<Rights>) -> ServePlan {
-    let defaults = Config::defaults();
     ServePlan {
-        listeners: vec![PlannedListener::plain("127.0.0.1:2121".parse().unwrap())],
         accounts,
         anonymous: anonymous.map(|rights| PlannedAnonymous {
             home: "/srv/ftp".into(),
@@ -27,18 +25,13 @@ fn plan(accounts: Vec<PlannedAccount>, anonymous: Option<Rights>) -> ServePlan {
         }),
         connections: 240,
         connections_from_descriptors: Some(1024),
-        connections_per_address: None,
-        timeouts: defaults.timeouts,
-        durability: defaults.durability,
-        files: defaults.files,
-        umask: 0o022,
-        log_format: defaults.log_format,
-        greeting: defaults.greeting,
-        demo: None,
-        has_samples: false,
-        fresh_password: None,
         notices: Vec::new(),
+        ..ServePlan::blank(1024)
     }
+}
+
+fn at(listeners: &[SocketAddr]) -> Doors<'_> {
+    Doors { listeners, ..Doors::default() }
 }
 
 #[test]
@@ -46,7 +39,14 @@ fn the_first_screen_of_a_new_user() {
     let mut plan = plan(vec![account("tide", Rights::ALL)], Some(Rights::READ_ONLY));
     plan.fresh_password = Some(Secret::new("ebb-and-flow"));
     plan.has_samples = true;
-    let screen = start_screen(&plan, &["127.0.0.1:2121".parse().unwrap()], false);
+    let screen = start_screen(
+        &plan,
+        &Doors {
+            socket: Some(Path::new("/run/user/1000/tidegate/tidegate.sock")),
+            ..at(&["127.0.0.1:2121".parse().unwrap()])
+        },
+        false,
+    );
     let expected = "\
 tidegate is ready.
 
@@ -55,6 +55,7 @@ tidegate is ready.
   password   ebb-and-flow                 fresh for this start
   anonymous  may list and download        /srv/ftp
   limits     240 connections at a time, from 1024 descriptors
+  control    tidegate status              /run/user/1000/tidegate/tidegate.sock
 
 Try it from another terminal:
   list       curl ftp://127.0.0.1:2121/
@@ -72,7 +73,8 @@ fn accounts_of_a_file_are_told_without_passwords() {
     accounts.extend((0..9).map(|number| account(&format!("user{number}"), Rights::UPLOAD_ONLY)));
     let mut plan = plan(accounts, None);
     plan.notices.push("There is no TLS.".into());
-    let screen = start_screen(&plan, &["[::]:21".parse().unwrap(), "192.0.2.1:22".parse().unwrap()], false);
+    let screen =
+        start_screen(&plan, &at(&["[::]:21".parse().unwrap(), "192.0.2.1:22".parse().unwrap()]), false);
     for line in [
         "  address    ftp://[::]:21                every address of this machine\n",
         "  address    ftp://192.0.2.1:22\n",
@@ -91,8 +93,35 @@ fn accounts_of_a_file_are_told_without_passwords() {
 #[test]
 fn colour_and_brackets() {
     let plan = plan(Vec::new(), Some(Rights::READ_ONLY));
-    let screen = start_screen(&plan, &["[::1]:2121".parse().unwrap()], true);
+    let screen = start_screen(&plan, &at(&["[::1]:2121".parse().unwrap()]), true);
     assert!(screen.starts_with("\u{1b}[1mtidegate is ready.\u{1b}[0m\n"), "{screen}");
     assert!(screen.contains("curl -O -g 'ftp://[::1]:2121/FILE'"), "{screen}");
     assert!(!screen.contains("upload"), "nobody may upload");
+}
+
+#[test]
+fn a_server_with_a_file_names_it_to_its_commands() {
+    let mut plan = plan(Vec::new(), Some(Rights::READ_ONLY));
+    plan.file = Some("/etc/my tide.toml".into());
+    let bound = ["127.0.0.1:2121".parse().unwrap()];
+    let doors = Doors {
+        socket: Some(Path::new("/run/tidegate/my_tide-00000000.sock")),
+        http: Some("127.0.0.1:2180".parse().unwrap()),
+        agent: Some("127.0.0.1:2181".parse().unwrap()),
+        ..at(&bound)
+    };
+    let screen = start_screen(&plan, &doors, false);
+    for line in [
+        "  control    tidegate status --config '/etc/my tide.toml' /run/tidegate/my_tide-00000000.sock\n",
+        "  http       http://127.0.0.1:2180        /metrics /healthz /readyz\n",
+        "  agent      127.0.0.1:2181               HAProxy agent check\n",
+    ] {
+        assert!(screen.contains(line), "{line}{screen}");
+    }
+    assert!(!start_screen(&plan, &at(&bound), false).contains("control"), "there is none");
+    plan.file = None;
+    let doors = Doors { socket: Some(Path::new("/run/tidegate/tidegate-4711.sock")), ..at(&bound) };
+    let screen = start_screen(&plan, &doors, false);
+    let line = "  control    tidegate status --socket /run/tidegate/tidegate-4711.sock\n";
+    assert!(screen.contains(line), "{screen}");
 }

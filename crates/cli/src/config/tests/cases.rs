@@ -1,5 +1,5 @@
 /// A key, a good value with how it is shown, bad values with a fragment of the message.
-type Case = (&'static str, (&'static str, &'static str), &'static [(&'static str, &'static str)]);
+pub(super) type Case = (&'static str, (&'static str, &'static str), &'static [(&'static str, &'static str)]);
 
 /// For each key a value that is not its default with how it is shown, and bad values with a fragment of the message.
 pub(super) const CASES: &[Case] = &[

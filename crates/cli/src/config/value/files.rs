@@ -148,7 +148,7 @@ fn extra_of(text: &str) -> Result<Extras, Mismatch> {
 }
 
 /// Returns the texts of a list. Errors: no list, or something else in it than text.
-fn list_of_texts<'a>(found: &'a DeValue<'_>, noun: &str) -> Result<Vec<&'a str>, Mismatch> {
+pub(super) fn list_of_texts<'a>(found: &'a DeValue<'_>, noun: &str) -> Result<Vec<&'a str>, Mismatch> {
     let no_list = || Mismatch::new(format!("is not a list of {noun}"));
     let DeValue::Array(elements) = found else {
         return Err(match found.as_str() {
