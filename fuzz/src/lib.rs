@@ -15,6 +15,7 @@ mod command;
 mod line;
 mod listing_options;
 mod pattern;
+mod proxy_header;
 mod script;
 mod session_events;
 mod session_world;
@@ -24,6 +25,7 @@ pub use command::command;
 pub use line::line;
 pub use listing_options::listing_options;
 pub use pattern::pattern;
+pub use proxy_header::proxy_header;
 pub use session_events::session_events;
 pub use session_world::session_world;
 
@@ -37,12 +39,13 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "line", run: line },
     Target { name: "command", run: command },
     Target { name: "address", run: address },
     Target { name: "listing_options", run: listing_options },
     Target { name: "pattern", run: pattern },
+    Target { name: "proxy_header", run: proxy_header },
     Target { name: "session_events", run: session_events },
     Target { name: "session_world", run: session_world },
 ];

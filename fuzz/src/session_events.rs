@@ -10,10 +10,11 @@ use shell::Shell;
 /// same actions: one final reply a command and in order, well-formed lines, nothing on storage before login, at most one
 /// transfer, a bounded queue, a deadline in every phase, nothing after Close.
 ///
-/// Input: a script, one step a line; `Step` has the letters.
+/// Input: a script, one step a line; `Step` has the letters. `?n` as the first step allows n times 16 commands a second.
 pub fn session_events(data: &[u8]) {
+    let pace = data.strip_prefix(b"?").map(|rest| 16 * u32::from(script::number(rest, 0)));
     let run = || {
-        let mut shell = Shell::new();
+        let mut shell = Shell::new(pace);
         for step in script::steps(data) {
             shell.perform(&Step::read(step));
         }
@@ -51,10 +52,16 @@ enum Step<'a> {
     Progress(u8),
     /// `~`: a long job goes on.
     Busy,
-    /// `*`: the server drains.
-    Drain,
+    /// `*n`: the server drains until n seconds from now.
+    Drain(u8),
     /// `$`: the drain has run out of time.
     DrainExpired,
+    /// `)`: the drain is called off.
+    Stay,
+    /// `[`: an operator ends the session.
+    Kicked,
+    /// `]n`: n percent of the timeouts are left.
+    Pressed(u8),
     /// `^`: the client closed its side.
     PeerClosed,
 }
@@ -77,8 +84,11 @@ impl<'a> Step<'a> {
             b'#' => Self::Passes(u16::from(number(0)) + 64 * u16::from(number(1))),
             b'%' => Self::Progress(number(0)),
             b'~' => Self::Busy,
-            b'*' => Self::Drain,
+            b'*' => Self::Drain(number(0)),
             b'$' => Self::DrainExpired,
+            b')' => Self::Stay,
+            b'[' => Self::Kicked,
+            b']' => Self::Pressed(number(0)),
             b'^' => Self::PeerClosed,
             _ => Self::Line(step),
         }

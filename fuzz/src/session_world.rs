@@ -1,10 +1,13 @@
 //! Whole sessions in a world without sockets: line reader, session machine, gate, storage in memory and data connections.
 
 use core::net::{IpAddr, Ipv4Addr};
+use core::num::NonZeroU32;
 use core::time::Duration;
 
+use tidegate_admission::{Limits, LoginFailures, Rate, Reclaim, Reserved, Signal, TicketId, WaitingRoom};
 use tidegate_protocol::command::Extras;
-use tidegate_testkit::{ConnectionId, DataScript, FakeAccount, Holds, Operation, World, WorldOptions};
+use tidegate_protocol::session::CommandRate;
+use tidegate_testkit::{ConnectionId, DataScript, FakeAccount, Holds, Knock, Operation, World, WorldOptions};
 use tidegate_types::{Rights, StorageErrorKind};
 
 use crate::script::{self, number};
@@ -16,7 +19,7 @@ const CLIENTS: usize = 3;
 /// is gone, every permit is back and nothing is open.
 ///
 /// Input: a script, one step a line; `Play::perform` has the letters. `?n` as the first step makes answers take up to
-/// n times 100 ms.
+/// n times 100 ms; `?nmk`: with seed m, and with the features of the gate that k has bits for (`gate`).
 pub fn session_world(data: &[u8]) {
     let mut play = Play::new(data);
     for step in script::steps(data) {
@@ -25,10 +28,34 @@ pub fn session_world(data: &[u8]) {
     play.end();
 }
 
+/// Returns the limits of a small house, with the features that are set in `bits`.
+fn gate(bits: u8) -> Limits {
+    let has = |bit: u32| bits & (1 << bit) > 0;
+    let on = |bit: u32, value: u32| has(bit).then_some(value);
+    let hold = Duration::from_secs(if has(0) { 3 } else { 0 });
+    let failures = |count| LoginFailures { count, period: Duration::from_mins(1) };
+    Limits {
+        waiting_room: WaitingRoom { hold, places: 2 },
+        reclaim: if has(1) { Reclaim::Idle } else { Reclaim::Off },
+        connections_unauthenticated: on(2, 1),
+        connections_per_address: on(1, 1),
+        login_failures: NonZeroU32::new(2).filter(|_| has(3)).map(failures),
+        transfers: on(4, 1),
+        connection_rate_per_address: if has(5) { Rate::new(3, Duration::from_secs(9)) } else { None },
+        reserved: Reserved {
+            connections: u32::from(has(6)),
+            from: core::iter::once("192.0.2.3/32".parse().unwrap()).collect(),
+        },
+        ..Limits::new(2)
+    }
+}
+
 struct Play {
     world: World,
     /// The connections of the clients, and which of them acts.
     clients: [Option<ConnectionId>; CLIENTS],
+    /// Who of them waits before the door.
+    waiting: [Option<TicketId>; CLIENTS],
     active: usize,
     /// Whether somebody was logged in who may change something.
     may_change: bool,
@@ -43,6 +70,10 @@ impl Play {
         if let Some(rest) = data.strip_prefix(b"?") {
             options.latency_max = Duration::from_millis(100) * u32::from(number(rest, 0));
             options.seed = u64::from(number(rest, 1));
+            let bits = number(rest, 2);
+            options.limits = gate(bits);
+            options.settings.command_rate =
+                CommandRate::new(u32::from(bits >> 7) * 20, Duration::from_secs(1));
         }
         let mut world = World::new(options);
         world.add_account("tide", FakeAccount::new("tide", "secret", Rights::ALL));
@@ -52,7 +83,8 @@ impl Play {
         world.fs.put("/d/x", b"x\r\ny\nz\r");
         world.fs.put("/d/.hidden", b"");
         world.fs.put_device("/device");
-        let mut play = Self { world, clients: [None; CLIENTS], active: 0, may_change: false };
+        let (clients, waiting) = ([None; CLIENTS], [None; CLIENTS]);
+        let mut play = Self { world, clients, waiting, active: 0, may_change: false };
         play.choose(0);
         play
     }
@@ -85,8 +117,12 @@ impl Play {
             b'@' => self.world.ports_free = Some(u32::from(n(0))).filter(|free| *free < 9),
             b'~' => self.world.fs.set_space(Some(usize::from(n(0))).filter(|bytes| *bytes < 128)),
             b'!' => self.world.logins_unavailable ^= true,
-            b'*' => self.world.drain(u32::from(n(0)) + 1),
+            b'*' => self.world.drain_saying(u32::from(n(0)), (n(1) > 0).then_some("back at noon")),
             b'$' => self.world.drain_expired(),
+            b')' => self.world.resume(),
+            b']' => self.world.observe(Signal::Memory { used: u64::from(n(0)), limit: 100 }),
+            b'(' => self.world.relimit(gate(n(0))),
+            b'[' => self.strike(n(0)),
             b'^' => {
                 if let Some(id) = self.clients[self.active] {
                     self.world.hang_up(id);
@@ -104,19 +140,38 @@ impl Play {
         }
     }
 
+    /// The active client is thrown out, seems to be gone, or goes away from the door.
+    fn strike(&mut self, what: u8) {
+        match (self.clients[self.active], self.waiting[self.active]) {
+            (_, Some(ticket)) => {
+                self.waiting[self.active] = None;
+                self.world.give_up(ticket);
+            }
+            (Some(id), None) if what.is_multiple_of(2) && self.world.closed(id).is_none() => {
+                self.world.kick(id, 7);
+            }
+            (Some(id), None) => self.world.seem_dead(id),
+            (None, None) => {}
+        }
+    }
+
     fn choose(&mut self, client: usize) {
         self.active = client;
-        if self.clients[client].is_none_or(|id| self.world.closed(id).is_some()) {
+        let is_out = self.clients[client].is_none_or(|id| self.world.closed(id).is_some());
+        if is_out && self.waiting[client].is_none() {
             let last = u8::try_from(client).unwrap_or_default() + 1;
-            match self.world.connect_from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))) {
-                Ok(id) => self.clients[client] = Some(id),
-                Err(line) => {
-                    let text = String::from_utf8(line).expect("one ASCII line");
-                    assert!(
-                        text.starts_with("421 ") && text.ends_with("]\r\n") && text.is_ascii(),
-                        "{text:?}"
-                    );
-                }
+            let knock = self.world.knock(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 0);
+            self.note(client, knock);
+        }
+    }
+
+    fn note(&mut self, client: usize, knock: Knock) {
+        match knock {
+            Knock::Inside(id) => self.clients[client] = Some(id),
+            Knock::Waits(ticket) => self.waiting[client] = Some(ticket),
+            Knock::Refused(line) => {
+                let text = String::from_utf8(line).expect("one ASCII line");
+                assert!(text.starts_with("421 ") && text.ends_with("]\r\n") && text.is_ascii(), "{text:?}");
             }
         }
     }
@@ -141,6 +196,12 @@ impl Play {
     }
 
     fn look(&mut self) {
+        for (ticket, knock) in self.world.take_called() {
+            let client = self.waiting.iter().position(|waiting| *waiting == Some(ticket));
+            let client = client.expect("somebody waits for that");
+            self.waiting[client] = None;
+            self.note(client, knock);
+        }
         for id in self.clients.into_iter().flatten() {
             let rights = self.world.session(id).profile().map(|profile| profile.rights);
             self.may_change |= rights == Some(Rights::ALL);
@@ -160,6 +221,11 @@ impl Play {
     /// Everybody leaves: at the latest their deadlines send them away. Who said QUIT may still fetch a byte a minute.
     fn end(mut self) {
         self.world.hold(Holds::default());
+        for ticket in self.waiting.into_iter().flatten() {
+            self.world.give_up(ticket);
+        }
+        self.waiting = [None; CLIENTS];
+        self.look();
         for id in self.clients.into_iter().flatten() {
             self.world.hang_up(id);
         }

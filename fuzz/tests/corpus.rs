@@ -118,7 +118,7 @@ macro_rules! targets {
     };
 }
 
-targets!(line, command, address, listing_options, pattern, session_events, session_world);
+targets!(line, command, address, listing_options, pattern, proxy_header, session_events, session_world);
 
 #[test]
 fn the_corpus_is_small() {

@@ -21,4 +21,4 @@ pub use clock::Clock;
 pub use fakefs::{FakeFs, FakeHome, FakeReader, FakeUpload, Operation};
 pub use ledger::{Ledger, Reply, is_plausible};
 pub use seed::{Random, for_each_seed};
-pub use world::{ConnectionId, DataScript, FakeAccount, Holds, World, WorldOptions};
+pub use world::{ConnectionId, DataScript, FakeAccount, Holds, Knock, World, WorldOptions};

@@ -2,6 +2,8 @@ use core::time::Duration;
 
 /// The environment variable that replays one seed.
 const SEED: &str = "TIDEGATE_SEED";
+/// The environment variable that says how many seeds are run instead of the usual number: a sweep has 4,096.
+const SEEDS: &str = "TIDEGATE_SEEDS";
 
 /// A seeded generator (`SplitMix64`): the same seed, the same numbers.
 #[derive(Clone, Debug)]
@@ -52,9 +54,15 @@ impl Random {
     }
 }
 
-/// Runs `test` with the seeds from 0 up to `count`. A seed that fails is printed; `TIDEGATE_SEED` runs that one alone.
+/// Runs `test` with the seeds from 0 up to `count`. A seed that fails is printed; `TIDEGATE_SEED` runs that one alone,
+/// `TIDEGATE_SEEDS` as many as it says.
 pub fn for_each_seed(count: u64, mut test: impl FnMut(u64)) {
-    let only = std::env::var(SEED).ok().map(|text| text.parse::<u64>().expect("TIDEGATE_SEED is a number"));
+    let setting = |name: &str| -> Option<u64> {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    };
+    let count = setting(SEEDS).unwrap_or(count);
+    let only = setting(SEED);
     let seeds = only.map_or(0..count, |seed| seed..seed + 1);
     for seed in seeds {
         let told = ToldOnPanic(seed);

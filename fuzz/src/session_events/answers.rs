@@ -7,12 +7,14 @@ use tidegate_types::{
     Unique, VirtualPath,
 };
 
-/// Who logs in: everything is allowed, nothing, or reading.
+/// Who logs in: everything is allowed, nothing, or reading. Denials now and then bring a ban.
 pub(super) fn login(kind: u8) -> LoginAnswer {
+    let ban = Refusal::uncounted(Cause::LoginFailures, u32::from(kind));
     match kind % 8 {
         4 => LoginAnswer::Accepted(profile(Rights::NONE)),
         5 => LoginAnswer::Accepted(Profile { account: None, ..profile(Rights::READ_ONLY) }),
-        6 => LoginAnswer::Denied,
+        6 => LoginAnswer::Denied { ban: Some(ban).filter(|_| kind > 127) },
+        7 if kind > 191 => LoginAnswer::Banned(ban),
         7 => LoginAnswer::Unavailable,
         _ => LoginAnswer::Accepted(profile(Rights::ALL)),
     }
@@ -23,15 +25,16 @@ fn profile(rights: Rights) -> Profile {
 }
 
 /// The gate, which rarely refuses.
-pub(super) fn gate(kind: u8) -> Result<(), Refusal> {
-    let refusal = Refusal { cause: Cause::AccountFull, in_use: 1, limit: 1, retry_after_secs: 3 };
+pub(super) fn gate(kind: u8, transfer: bool) -> Result<(), Refusal> {
+    let cause = if transfer { Cause::TransfersFull } else { Cause::AccountFull };
+    let refusal = Refusal { cause, signal: None, in_use: 1, limit: 1, retry_after_secs: 3 };
     if kind % 16 == 15 { Err(refusal) } else { Ok(()) }
 }
 
 pub(super) fn passive(kind: u8) -> Result<PassiveEnd, PassiveError> {
     match kind % 8 {
         5 => Ok(PassiveEnd { address: "2001:db8::1".parse().unwrap(), port: 1 }),
-        6 => Err(PassiveError::NoFreePort),
+        6 => Err(PassiveError::NoFreePort(Refusal::uncounted(Cause::DataPorts, u32::from(kind)))),
         7 => Err(PassiveError::Failed),
         _ => Ok(PassiveEnd { address: "192.0.2.2".parse().unwrap(), port: 50_000 }),
     }

@@ -8,9 +8,11 @@ use std::hash::DefaultHasher;
 use std::sync::Arc;
 
 use tidegate_protocol::command::{Extras, verb_of};
-use tidegate_protocol::session::{Action, Actions, Event, Progress, RequestId, ServerSession, Settings};
+use tidegate_protocol::session::{
+    Action, Actions, CommandRate, Event, Farewell, GateQuestion, Progress, RequestId, ServerSession, Settings,
+};
 use tidegate_testkit::{Ledger, WorldOptions};
-use tidegate_types::Moment;
+use tidegate_types::{Cause, Moment, Refusal};
 
 use super::{Step, answers};
 
@@ -26,6 +28,7 @@ const LINES_MAX: u32 = 5000;
 enum Asked {
     Login(RequestId),
     Gate(RequestId),
+    Place(RequestId),
     Storage(RequestId),
     Passive(RequestId),
 }
@@ -46,6 +49,12 @@ pub(super) struct Shell {
     free_lines: usize,
     log: Digest,
     lines: u32,
+    /// Whether lines that come too fast are swallowed.
+    paced: bool,
+    /// When the drain ends that was announced.
+    drain: Option<Moment>,
+    /// Whether the session was told to leave now: it may, and nothing else.
+    leaves: bool,
 }
 
 /// What an action asks for that is answered at once.
@@ -55,8 +64,10 @@ enum Asks {
 }
 
 impl Shell {
-    pub(super) fn new() -> Self {
-        let settings = Settings { extras: Extras::ALL, mode_z: true, ..WorldOptions::default().settings };
+    pub(super) fn new(pace: Option<u32>) -> Self {
+        let command_rate = pace.and_then(|count| CommandRate::new(count, Duration::from_secs(1)));
+        let settings =
+            Settings { extras: Extras::ALL, mode_z: true, command_rate, ..WorldOptions::default().settings };
         let mut shell = Self {
             session: ServerSession::new(Arc::new(settings), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
             ledger: Ledger::default(),
@@ -69,6 +80,9 @@ impl Shell {
             free_lines: 0,
             log: Digest::default(),
             lines: 0,
+            paced: command_rate.is_some(),
+            drain: None,
+            leaves: false,
         };
         shell.tell(Event::Opened);
         shell
@@ -112,10 +126,30 @@ impl Shell {
                 self.tell(Event::Progress(self.progress()));
             }
             Step::Busy => self.busy(),
-            Step::Drain => self.tell(Event::DrainRequested { retry_after_secs: 0 }),
-            Step::DrainExpired => self.tell(Event::DrainExpired),
+            Step::Drain(secs) => {
+                self.drain = Some(self.now + Duration::from_secs(u64::from(*secs)));
+                self.tell(Event::LeaveSoon(self.drained()));
+            }
+            Step::DrainExpired => self.leave_now(self.drained()),
+            Step::Stay => {
+                self.drain = None;
+                self.tell(Event::Stay);
+            }
+            Step::Kicked => self.leave_now(Farewell::new(Refusal::uncounted(Cause::Kicked, 9))),
+            Step::Pressed(percent) => self.tell(Event::Pressed(u32::from(*percent))),
             Step::PeerClosed => self.tell(Event::PeerClosed),
         }
+    }
+
+    fn drained(&self) -> Farewell {
+        let message = self.drain.map(|_| Arc::from("back at noon"));
+        Farewell { refusal: Refusal::uncounted(Cause::Draining, 1), until: self.drain, message }
+    }
+
+    fn leave_now(&mut self, farewell: Farewell) {
+        self.leaves = true;
+        self.tell(Event::LeaveNow(farewell));
+        assert!(self.closed || self.transferring, "stays though it has to leave");
     }
 
     fn line(&mut self, line: &[u8]) {
@@ -152,7 +186,10 @@ impl Shell {
         match self.asked.take() {
             None => {}
             Some(Asked::Login(request)) => self.tell(Event::LoginAnswered(request, answers::login(kind))),
-            Some(Asked::Gate(request)) => self.tell(Event::GateAnswered(request, answers::gate(kind))),
+            Some(Asked::Gate(request)) => {
+                self.tell(Event::GateAnswered(request, answers::gate(kind, false)));
+            }
+            Some(Asked::Place(request)) => self.tell(Event::GateAnswered(request, answers::gate(kind, true))),
             Some(Asked::Storage(request)) => {
                 self.tell(Event::StorageAnswered(request, answers::storage(kind)));
             }
@@ -167,7 +204,9 @@ impl Shell {
             0 if !was_asked(Asked::Login(request)) => {
                 self.tell(Event::LoginAnswered(request, answers::login(kind / 8)));
             }
-            1 if !was_asked(Asked::Gate(request)) => self.tell(Event::GateAnswered(request, Ok(()))),
+            1 if !was_asked(Asked::Gate(request)) && !was_asked(Asked::Place(request)) => {
+                self.tell(Event::GateAnswered(request, Ok(())));
+            }
             2 => self.tell(Event::StorageBusy(request)),
             3 => self.tell(Event::WallTimeTold(request, answers::wall(kind / 8))),
             4 | 5 => {
@@ -231,7 +270,14 @@ impl Shell {
                 assert!(self.session.profile().is_none(), "a login check for somebody logged in");
                 self.asked = Some(Asked::Login(*request));
             }
-            Action::AskGate { request, .. } => self.asked = Some(Asked::Gate(*request)),
+            Action::AskGate { request, question: GateQuestion::Login { .. } } => {
+                assert!(self.session.profile().is_none(), "logs in twice");
+                self.asked = Some(Asked::Gate(*request));
+            }
+            Action::AskGate { request, question: GateQuestion::Transfer } => {
+                assert!(logged_in && !self.transferring, "a place for no transfer");
+                self.asked = Some(Asked::Place(*request));
+            }
             Action::Storage { request, .. } => {
                 assert!(logged_in, "storage before login: {action:?}");
                 assert!(!self.transferring, "storage during a transfer: {action:?}");
@@ -244,6 +290,7 @@ impl Shell {
             }
             Action::CancelStorage => self.asked = None,
             Action::BeginTransfer(plan) => {
+                assert!(!self.leaves, "begins a transfer though it has to leave");
                 assert!(logged_in && !self.transferring, "a second transfer: {plan:?}");
                 self.transferring = true;
             }
@@ -274,7 +321,8 @@ impl Shell {
             self.free_lines = 0;
         }
         let waiting = self.ledger.waiting().saturating_sub(self.free_lines);
-        assert!(waiting <= 1 + LINES_WAITING_MAX, "{waiting} lines wait: {:?}", self.session);
+        assert!(self.transferring || !self.leaves, "stays though it had to leave: {:?}", self.session);
+        assert!(self.paced || waiting <= 1 + LINES_WAITING_MAX, "{waiting} lines wait: {:?}", self.session);
     }
 }
 

@@ -3,28 +3,32 @@
 
 mod check;
 mod data;
+mod door;
 mod options;
 mod perform;
 mod store;
 
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use tidegate_admission::{AccountKey, Decision, Engine, PermitId, Question};
+use tidegate_admission::{Engine, PermitId, Signal, TicketId};
 use tidegate_protocol::line::{Input, LineReader, Urgent};
-use tidegate_protocol::reply::refusal_line;
 use tidegate_protocol::session::{
-    Actions, CloseReason, Event, LoginAnswer, Note, RequestId, ServerSession, Settings, StorageRequest,
-    TransferEnd,
+    Actions, CloseReason, Event, Farewell, GateQuestion, LoginAnswer, Note, RequestId, ServerSession,
+    Settings, StorageRequest, TransferEnd,
 };
-use tidegate_types::Moment;
+use tidegate_types::{Cause, Moment, Refusal};
 
 use crate::{Clock, FakeFs, FakeHome, Ledger, Random, Reply};
+use check::Counted;
 use data::{Opened, Running};
+use door::Visitor;
 
 pub use data::DataScript;
+pub use door::Knock;
 pub use options::{FakeAccount, Holds, WorldOptions};
 
 /// Names one connection of a world.
@@ -40,8 +44,7 @@ enum Due {
     },
     Gate {
         request: RequestId,
-        key: AccountKey,
-        limit: Option<u32>,
+        question: GateQuestion,
     },
     Storage {
         request: RequestId,
@@ -85,9 +88,16 @@ struct Connection {
     ledger: Ledger,
     wire: Vec<u8>,
     address: IpAddr,
-    permit: Option<PermitId>,
-    login_permit: Option<PermitId>,
+    listener: u16,
+    permits: Permits,
+    /// Whether it is in a reserved place, and whether the gate was told that it has logged in.
+    reserved: bool,
+    authenticated: bool,
+    /// Whether its place was given to a newcomer: it is on its way out.
+    reclaimed: bool,
+    seems_dead: bool,
     home: Option<FakeHome>,
+    gate_request: Option<RequestId>,
     storage_request: Option<RequestId>,
     passive_request: Option<RequestId>,
     opened: Option<Opened>,
@@ -102,6 +112,23 @@ struct Connection {
     closed: Option<CloseReason>,
     eof: bool,
     eof_told: bool,
+}
+
+/// What one connection holds of the gate's.
+#[derive(Debug, Default)]
+struct Permits {
+    connection: Option<PermitId>,
+    login: Option<PermitId>,
+    transfer: Option<PermitId>,
+    /// Of the port that was told to the client, and of the one a transfer runs over.
+    port: Option<PermitId>,
+    moving_port: Option<PermitId>,
+}
+
+impl Permits {
+    fn iter(&self) -> impl Iterator<Item = PermitId> {
+        [self.connection, self.login, self.transfer, self.port, self.moving_port].into_iter().flatten()
+    }
 }
 
 /// A house with its clients.
@@ -123,6 +150,19 @@ pub struct World {
     random: Random,
     latency_max: Duration,
     connections: Vec<Connection>,
+    /// Those that are not closed.
+    live: BTreeSet<ConnectionId>,
+    /// Who waits before the door, and what was said to those who waited.
+    visitors: BTreeMap<TicketId, Visitor>,
+    called: Vec<(TicketId, Knock)>,
+    refused_waits: u64,
+    /// Whether somebody is inside who has no session: then the counts cannot be compared.
+    occupied: bool,
+    drain: Option<Farewell>,
+    /// What is left of timeouts, in percent.
+    percent: u32,
+    counted: BTreeMap<Counted, u32>,
+    log: DefaultHasher,
     due: BTreeMap<(Moment, u64), (ConnectionId, Due)>,
     held: Vec<(ConnectionId, Due)>,
     holds: Holds,
@@ -148,6 +188,15 @@ impl World {
             random,
             latency_max: options.latency_max,
             connections: Vec::new(),
+            live: BTreeSet::new(),
+            visitors: BTreeMap::new(),
+            called: Vec::new(),
+            refused_waits: 0,
+            occupied: false,
+            drain: None,
+            percent: 100,
+            counted: BTreeMap::new(),
+            log: DefaultHasher::new(),
             due: BTreeMap::new(),
             held: Vec::new(),
             holds: Holds::default(),
@@ -164,52 +213,9 @@ impl World {
         self.accounts.insert(name.as_bytes().to_vec(), account);
     }
 
-    /// Connects from 192.0.2.1.
+    /// Connects from 192.0.2.1. Errors: the line with which the gate refuses.
     pub fn connect(&mut self) -> Result<ConnectionId, Vec<u8>> {
         self.connect_from(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))
-    }
-
-    /// Connects from `address`. Errors: the line with which the gate refuses.
-    pub fn connect_from(&mut self, address: IpAddr) -> Result<ConnectionId, Vec<u8>> {
-        let now = self.clock.now();
-        let permit = match self.gate.ask(&Question::connection(address, 0), now) {
-            Decision::Admit(permit) => permit,
-            Decision::Refuse(refusal) => {
-                assert!(refusal.retry_after_secs > 0, "{refusal:?}");
-                let mut line = Vec::new();
-                refusal_line(&refusal, &mut line);
-                return Err(line);
-            }
-            other => panic!("worlds switch nothing on that answers {other:?}"),
-        };
-        self.note_granted(permit);
-        self.connections.push(Connection {
-            session: ServerSession::new(Arc::clone(&self.settings), address),
-            lines: LineReader::new(),
-            inbox: Vec::new(),
-            ledger: Ledger::default(),
-            wire: Vec::new(),
-            address,
-            permit: Some(permit),
-            login_permit: None,
-            home: None,
-            storage_request: None,
-            passive_request: None,
-            opened: None,
-            passive: None,
-            running: None,
-            scripts: VecDeque::new(),
-            scripts_of_lines: BTreeMap::new(),
-            received: Vec::new(),
-            notes: Vec::new(),
-            closed: None,
-            eof: false,
-            eof_told: false,
-        });
-        let id = self.connections.len() - 1;
-        self.tell(id, Event::Opened);
-        self.settle();
-        Ok(id)
     }
 
     /// Gives the server bytes from the client and lets happen what happens at once.
@@ -252,19 +258,54 @@ impl World {
 
     /// Announces a drain that ends in `retry_after_secs`, to the gate and to every session.
     pub fn drain(&mut self, retry_after_secs: u32) {
+        self.drain_saying(retry_after_secs, None);
+    }
+
+    /// As [`drain`](Self::drain), with what the operator wants to say; printable ASCII.
+    pub fn drain_saying(&mut self, retry_after_secs: u32, message: Option<&str>) {
         let now = self.clock.now();
-        self.gate.drain(now + Duration::from_secs(retry_after_secs.into()), None, now);
-        for id in 0..self.connections.len() {
-            self.tell(id, Event::DrainRequested { retry_after_secs });
-            self.feed(id);
-        }
-        self.settle();
+        let until = now + Duration::from_secs(retry_after_secs.into());
+        self.gate.drain(until, message, now);
+        let farewell = Farewell {
+            refusal: Refusal::uncounted(Cause::Draining, 1),
+            until: Some(until),
+            message: message.map(Arc::from),
+        };
+        self.drain = Some(farewell.clone());
+        self.tell_all(|| Event::LeaveSoon(farewell.clone()));
     }
 
     /// Tells every session that the drain has run out of time.
     pub fn drain_expired(&mut self) {
-        for id in 0..self.connections.len() {
-            self.tell(id, Event::DrainExpired);
+        let farewell = Farewell::new(Refusal::uncounted(Cause::Draining, 1));
+        let farewell = self.drain.clone().unwrap_or(farewell);
+        self.tell_all(|| Event::LeaveNow(farewell.clone()));
+    }
+
+    /// Calls the drain off.
+    pub fn resume(&mut self) {
+        self.gate.resume();
+        self.drain = None;
+        self.tell_all(|| Event::Stay);
+    }
+
+    /// Sends one session away, as an operator does.
+    pub fn kick(&mut self, id: ConnectionId, retry_after_secs: u32) {
+        let farewell = Farewell::new(Refusal::uncounted(Cause::Kicked, retry_after_secs));
+        self.tell(id, Event::LeaveNow(farewell));
+        self.feed(id);
+        self.settle();
+    }
+
+    /// Gives the gate a reading of the machine.
+    pub fn observe(&mut self, signal: Signal) {
+        self.gate.observe(signal, self.clock.now());
+        self.settle();
+    }
+
+    fn tell_all<'a>(&mut self, event: impl Fn() -> Event<'a>) {
+        for id in self.live.clone() {
+            self.tell(id, event());
             self.feed(id);
         }
         self.settle();
@@ -328,6 +369,11 @@ impl World {
         self.connections[id].closed
     }
 
+    /// Returns a number for all that was decided and said: the same seed and the same history have the same.
+    pub fn digest(&self) -> u64 {
+        self.log.finish()
+    }
+
     /// Returns how many permits were granted, and how many came back.
     pub const fn permits(&self) -> (u64, u64) {
         (self.granted, self.released)
@@ -348,35 +394,39 @@ impl World {
         loop {
             steps += 1;
             assert!(steps < 1_000_000, "the world does not come to rest");
+            self.call_in();
+            self.press();
             let happens = self.due.first_key_value().map(|((at, _), _)| *at).filter(|at| *at <= until);
-            let deadlines = self.connections.iter().enumerate().filter(|(_, one)| one.closed.is_none());
-            let ticks = deadlines.filter_map(|(id, one)| Some((one.session.next_deadline()?, id)));
-            let tick = ticks.min().filter(|(at, _)| *at <= until);
-            match (happens, tick) {
-                (None, None) => break,
-                (Some(at), tick) if tick.is_none_or(|(deadline, _)| at <= deadline) => {
-                    self.clock.advance_to(at);
-                    self.fs.set_time(self.clock.wall());
-                    if let Some((_, (id, due))) = self.due.pop_first() {
-                        self.happen(id, due);
-                    }
+            let ticks = self
+                .live
+                .iter()
+                .filter_map(|id| Some((self.connections[*id].session.next_deadline()?, *id)))
+                .min()
+                .filter(|(at, _)| *at <= until);
+            let gate = self.gate.next_deadline(self.clock.now()).filter(|at| *at <= until);
+            let next = [happens, ticks.map(|(at, _)| at), gate].into_iter().flatten().min();
+            let Some(next) = next else { break };
+            self.clock.advance_to(next);
+            self.fs.set_time(self.clock.wall());
+            if happens == Some(next) {
+                if let Some((_, (id, due))) = self.due.pop_first() {
+                    self.happen(id, due);
                 }
-                (_, Some((deadline, id))) => {
-                    self.clock.advance_to(deadline);
-                    self.tell(id, Event::Tick);
-                    let now = self.clock.now();
-                    let next = self.connections[id].session.next_deadline();
-                    assert!(
-                        next.is_none_or(|next| next > now),
-                        "a tick leaves a deadline due: {next:?} at {now:?}"
-                    );
-                    self.feed(id);
-                }
-                (Some(_), None) => {}
+            } else if let Some((_, id)) = ticks.filter(|(at, _)| *at == next) {
+                self.tick(id);
             }
         }
         self.clock.advance_to(until);
         self.fs.set_time(self.clock.wall());
+        self.check_door();
+    }
+
+    fn tick(&mut self, id: ConnectionId) {
+        self.tell(id, Event::Tick);
+        let now = self.clock.now();
+        let next = self.connections[id].session.next_deadline();
+        assert!(next.is_none_or(|next| next > now), "a tick leaves a deadline due: {next:?} at {now:?}");
+        self.feed(id);
     }
 
     /// Gives the session what the client sent, as far as it wants it.
@@ -438,6 +488,7 @@ impl World {
         }
         let mut out = Actions::default();
         connection.session.handle(event, now, &mut out);
+        self.log.write(&out.wire);
         connection.ledger.heard(&out.wire, now);
         connection.wire.extend_from_slice(&out.wire);
         let mut answers = Vec::new();
@@ -447,21 +498,11 @@ impl World {
                 answers.push(answer);
             }
         }
+        self.note_idleness(id);
         self.check(id);
         for answer in answers {
             self.tell(id, answer);
         }
-    }
-
-    fn note_granted(&mut self, permit: PermitId) {
-        assert!(self.permits.insert(permit), "a live permit was granted again");
-        self.granted += 1;
-    }
-
-    fn release(&mut self, permit: PermitId) {
-        assert!(self.permits.remove(&permit), "a permit is released twice");
-        self.released += 1;
-        self.gate.release(permit, self.clock.now());
     }
 
     /// Makes one due thing happen, or puts it aside while it is held.
@@ -478,14 +519,20 @@ impl World {
                 let answer = self.check_login(id, &user, &password);
                 self.tell(id, Event::LoginAnswered(request, answer));
             }
-            Due::Gate { request, key, limit } => {
-                let answer = self.ask_gate(id, key, limit);
-                self.tell(id, Event::GateAnswered(request, answer));
+            Due::Gate { request, question } => {
+                if self.connections[id].gate_request == Some(request) {
+                    self.connections[id].gate_request = None;
+                    let answer = self.ask_gate(id, question);
+                    self.tell(id, Event::GateAnswered(request, answer));
+                }
             }
             Due::Storage { request, what } => {
                 if self.connections[id].storage_request == Some(request) {
                     self.connections[id].storage_request = None;
                     let answer = self.store(id, *what);
+                    if answer.is_err() {
+                        self.release_transfer(id);
+                    }
                     self.tell(id, Event::StorageAnswered(request, answer));
                 }
             }
@@ -521,10 +568,19 @@ impl World {
         if self.logins_unavailable {
             return LoginAnswer::Unavailable;
         }
-        let Some(account) = self.accounts.get(user) else { return LoginAnswer::Denied };
-        if account.password.as_deref().is_some_and(|right| right != password) {
-            return LoginAnswer::Denied;
+        let (now, address) = (self.clock.now(), self.connections[id].address);
+        let name = String::from_utf8_lossy(user).into_owned();
+        if let Err(refusal) = self.gate.attempt(address, &name, now) {
+            return LoginAnswer::Banned(refusal);
         }
+        let known = self.accounts.get(user);
+        let right = known.filter(|account| account.password.as_deref().is_none_or(|right| right == password));
+        let Some(account) = right else {
+            let ban = self.gate.login_failed(address, &name, now);
+            let refusal = |secs| Refusal::uncounted(Cause::LoginFailures, secs);
+            return LoginAnswer::Denied { ban: ban.map(|ban| refusal(ban.retry_after_secs)) };
+        };
+        self.gate.login_succeeded(address, &name, now);
         match self.fs.home(&account.home, account.profile.account.clone()) {
             Ok(home) => {
                 self.connections[id].home = Some(home);

@@ -2,15 +2,15 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use tidegate_admission::{AccountKey, Decision, Question};
+use tidegate_admission::{Decision, Question};
 use tidegate_protocol::session::{
-    Action, CloseReason, DataRoute, Event, Job, PassiveEnd, PassiveError, TransferPlan,
+    Action, CloseReason, DataRoute, Event, Farewell, Job, PassiveEnd, PassiveError, TransferPlan,
 };
-use tidegate_types::Refusal;
+use tidegate_types::Cause;
 
 use super::data::{Opened, Running};
 use super::store::is_long;
-use super::{ConnectionId, Due, World};
+use super::{Connection, ConnectionId, Due, World};
 
 impl World {
     /// Does what `action` says; what is answered on the spot comes back.
@@ -25,15 +25,17 @@ impl World {
                 let password = password.expose().to_vec();
                 self.schedule(id, after, Due::Login { request, user, password });
             }
-            Action::AskGate { request, account, connections_max } => {
+            Action::AskGate { request, question } => {
+                assert!(self.connections[id].gate_request.is_none(), "two questions to the gate");
+                self.connections[id].gate_request = Some(request);
                 let after = self.latency();
-                let key = account.map_or(AccountKey::Anonymous, AccountKey::Named);
-                self.schedule(id, after, Due::Gate { request, key, limit: connections_max });
+                self.schedule(id, after, Due::Gate { request, question });
             }
-            Action::Logout => self.log_out(id),
+            Action::Logout => return self.log_out(id),
             Action::OpenPassive { request, .. } => {
                 self.assert_logged_in(id, "OpenPassive");
                 self.connections[id].passive = None;
+                self.release_port(id);
                 self.connections[id].passive_request = Some(request);
                 let after = self.latency();
                 self.schedule(id, after, Due::Passive { request });
@@ -41,6 +43,7 @@ impl World {
             Action::ClosePassive => {
                 self.connections[id].passive = None;
                 self.connections[id].passive_request = None;
+                self.release_port(id);
             }
             Action::Storage { request, what } => {
                 self.assert_logged_in(id, "Storage");
@@ -57,8 +60,11 @@ impl World {
                 self.schedule(id, after, Due::Storage { request, what: Box::new(what) });
             }
             Action::CancelStorage => {
-                self.connections[id].storage_request = None;
-                self.connections[id].opened = None;
+                let connection = &mut self.connections[id];
+                connection.storage_request = None;
+                connection.gate_request = None;
+                connection.opened = None;
+                self.release_transfer(id);
             }
             Action::BeginTransfer(plan) => self.begin_transfer(id, plan),
             Action::AbortTransfer => self.data_abort(id),
@@ -75,14 +81,27 @@ impl World {
         assert!(self.connections[id].home.is_some(), "{what} without a home");
     }
 
-    fn log_out(&mut self, id: ConnectionId) {
+    /// Answers with the order to leave when too many are not logged in.
+    fn log_out(&mut self, id: ConnectionId) -> Option<Event<'static>> {
         let connection = &mut self.connections[id];
         assert!(connection.running.is_none(), "logged out during a transfer");
         connection.home = None;
         connection.opened = None;
         connection.storage_request = None;
-        if let Some(permit) = connection.login_permit.take() {
+        connection.gate_request = None;
+        connection.passive = None;
+        self.release_transfer(id);
+        self.release_port(id);
+        if let Some(permit) = self.connections[id].permits.login.take() {
             self.release(permit);
+        }
+        let permit = self.connections[id].permits.connection?;
+        match self.gate.unauthenticated(permit, self.clock.now()) {
+            Ok(()) => {
+                self.connections[id].authenticated = false;
+                None
+            }
+            Err(refusal) => Some(Event::LeaveNow(Farewell::new(refusal))),
         }
     }
 
@@ -98,42 +117,38 @@ impl World {
         connection.opened = None;
         connection.home = None;
         connection.passive = None;
-        let permits = [connection.permit.take(), connection.login_permit.take()];
-        for permit in permits.into_iter().flatten() {
+        let permits = std::mem::take(&mut connection.permits);
+        let address = connection.address;
+        self.live.remove(&id);
+        for permit in permits.iter() {
             self.release(permit);
         }
-    }
-
-    pub(super) fn ask_gate(
-        &mut self,
-        id: ConnectionId,
-        key: AccountKey,
-        limit: Option<u32>,
-    ) -> Result<(), Refusal> {
-        match self.gate.ask(&Question::login(key, limit, self.connections[id].address), self.clock.now()) {
-            Decision::Admit(permit) => {
-                assert!(self.connections[id].login_permit.is_none(), "logged in twice");
-                self.connections[id].login_permit = Some(permit);
-                self.note_granted(permit);
-                Ok(())
-            }
-            Decision::Refuse(refusal) => {
-                assert!(refusal.retry_after_secs > 0, "{refusal:?}");
-                self.connections[id].home = None;
-                Err(refusal)
-            }
-            other => panic!("worlds switch nothing on that answers {other:?}"),
+        if reason == CloseReason::Refused(Cause::CommandFlood) {
+            self.gate.flooded(address, self.clock.now());
         }
     }
 
     pub(super) fn lease(&mut self, id: ConnectionId) -> Result<PassiveEnd, PassiveError> {
-        if self.ports_free == Some(0) {
-            return Err(PassiveError::NoFreePort);
+        let ports_of = |one: &Connection| {
+            u32::from(one.permits.port.is_some()) + u32::from(one.permits.moving_port.is_some())
+        };
+        let leased = self.live.iter().map(|id| ports_of(&self.connections[*id])).sum();
+        let ports = self.ports_free.map_or(u32::MAX, |free| free.saturating_add(leased));
+        // Where there is none at all, somebody else has them.
+        let (ports, leased) = if ports == 0 { (1, 1) } else { (ports, leased) };
+        let address = self.connections[id].address;
+        match self.ask(&Question::PassivePort { address, range: 0, ports, leased }) {
+            Decision::Admit(permit) => {
+                self.note_granted(permit);
+                assert!(self.connections[id].permits.port.replace(permit).is_none(), "two ports at once");
+            }
+            Decision::Refuse(refusal) => return Err(PassiveError::NoFreePort(refusal)),
+            other => panic!("{other:?} to a request for a port"),
         }
         let port = self.next_port;
         self.next_port = if port == u16::MAX { 50_000 } else { port + 1 };
         self.connections[id].passive = Some(port);
-        let address = match self.connections[id].address {
+        let address = match address {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 21)),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0x21)),
         };
@@ -155,6 +170,7 @@ impl World {
         }
         if plan.route == DataRoute::Passive {
             assert!(connection.passive.take().is_some(), "a passive transfer without a port");
+            connection.permits.moving_port = connection.permits.port.take();
         }
         if let DataRoute::Active(to) = plan.route {
             assert_eq!(to.ip(), connection.address, "connects to a stranger");
@@ -174,6 +190,7 @@ impl World {
     /// Ends the running transfer in the session's eyes, after whatever the news takes.
     pub(super) fn end_transfer(&mut self, id: ConnectionId, end: tidegate_protocol::session::TransferEnd) {
         self.connections[id].running = None;
+        self.release_transfer(id);
         let after = self.latency();
         self.schedule(id, after, Due::End(end));
     }
