@@ -1,15 +1,27 @@
 //! A user's first steps, typed as the screen says them: start, list, download, upload, stop; and what a wrong start says.
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod ending;
+mod house;
+mod measured;
+mod operator;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tidegate_conformance::client::Client;
-use tidegate_conformance::program::Program;
+use tidegate_conformance::program::{Program, binary};
 
 /// Returns the value in the row of the screen that starts with `name`.
 fn row<'a>(screen: &'a str, name: &str) -> &'a str {
@@ -140,6 +152,11 @@ fn a_folder_open_to_other_machines_is_closed_to_anonymous() {
         stranger.command("PASV", 530);
         stranger.command("RETR a", 530);
     }
+
+    let mut why = Command::new(binary());
+    let mut why = Program::spawn_with(why.args(["why", "anonymous", "--json"]), Arc::clone(program.places()));
+    assert_eq!(why.wait().code(), Some(1), "{}", why.said());
+    assert!(why.said().contains("\"no-account\"") && !why.said().contains("\"admit\""), "{}", why.said());
 
     let password = row(&screen, "password").split_whitespace().next().expect("a password");
     let mut known = Client::greeted(here);

@@ -34,7 +34,9 @@ fn traced(names: &str, top: &str, work: impl FnOnce(&Subject)) -> Vec<String> {
     let trace = folder.path().join("trace");
     let only = format!("trace={names}");
     let strace = ["strace", "-f", "-y", "-s", "40", "-e", &only, "-o", trace.to_str().unwrap()];
-    let setup = Setup { top: top.into(), wrapper: strace.map(String::from).to_vec(), ..Setup::default() };
+    // Bans are synced, too, and are not what is traced here.
+    let top = format!("state = \"off\"\n{top}");
+    let setup = Setup { top, wrapper: strace.map(String::from).to_vec(), ..Setup::default() };
     let mut subject = setup.start();
     work(&subject);
     subject.terminate();

@@ -8,15 +8,21 @@
     reason = "tests"
 )]
 
+mod balancer;
 mod basic_ftp;
 mod battery;
 mod clients;
 mod curl;
 mod ftplib;
 mod ftputil;
+mod haproxy;
+mod lab;
 mod lftp;
 mod limits;
+mod patience;
+mod prometheus;
 mod rclone;
+mod retries;
 mod run;
 mod sparse;
 mod suppaftp;

@@ -3,20 +3,11 @@
 use tidegate_conformance::client::Client;
 use tidegate_conformance::subject::{PASSWORD, Setup, USER};
 
+use crate::visitor::assert_form;
+
 /// Checks the form of a 421 (DESIGN §2.4) and returns its `retry`.
 pub(crate) fn assert_refusal(line: &str, cause: &str) -> u32 {
-    assert!(line.starts_with("421 ") && line.is_ascii(), "{line}");
-    let tail = line.rsplit_once(" [").expect("the machine-read tail").1;
-    let retry = tail
-        .strip_prefix(&format!("cause={cause} retry="))
-        .and_then(|rest| rest.strip_suffix(']'))
-        .and_then(|seconds| seconds.parse().ok())
-        .unwrap_or_else(|| panic!("the tail of {line:?} must say cause={cause} and retry"));
-    assert!(retry >= 1, "{line}");
-    assert!(line.contains(&format!("try again in {retry} second")), "{line}");
-    let own_pool = ["address-full", "account-full", "anonymous-full"].contains(&cause);
-    assert_eq!(line.contains("Too many connections"), own_pool, "{line}");
-    retry
+    assert_form(line, 421, cause)
 }
 
 fn expect_refused(client: &mut Client, cause: &str) {

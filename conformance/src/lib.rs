@@ -1,8 +1,9 @@
 //! The public FTP conformance suite, and what the black-box tests of tidegate need.
 //!
 //! The checks of the suite are named by RFC section below `rfc959/` and its neighbours, `drafts/` and `practice/`; `suite` runs
-//! them. What is tidegate's own is tested below `tidegate/`, its refusal contract below `refusal/`, real clients below
-//! `interop/`, crashes and system calls below `durability/`, a user's first steps below `cli/`.
+//! them. What is tidegate's own is tested below `tidegate/`, its refusal contract below `refusal/`, floods below
+//! `overload/`, real clients, a balancer and a monitor below `interop/`, crashes and system calls below `durability/`, a user's
+//! first steps below `cli/`.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,

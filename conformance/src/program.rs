@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
 
 use crate::PATIENCE;
 
@@ -33,10 +34,40 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// Where a server keeps its control socket and what survives a restart: below a temporary folder instead of the machine's. Servers
+/// that share it are one after the other.
+#[derive(Debug)]
+pub struct Places(TempDir);
+
+impl Places {
+    /// Makes the folder.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(TempDir::new().expect("a temporary folder")))
+    }
+
+    /// Returns the folder.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Sets the variables by which tidegate, and the commands that look for its socket, find the places.
+    pub fn tell(&self, command: &mut Command) {
+        // As root, the state of tidegate is the machine's unless systemd names a folder.
+        for (variable, folder) in
+            [("XDG_RUNTIME_DIR", "run"), ("XDG_STATE_HOME", "state"), ("STATE_DIRECTORY", "service")]
+        {
+            let folder = self.path().join(folder);
+            std::fs::create_dir_all(&folder).expect("a folder");
+            command.env(variable, folder);
+        }
+    }
+}
+
 /// A process of tidegate, perhaps inside a wrapper; killed when dropped.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
+    places: Arc<Places>,
     said: Arc<Mutex<Vec<u8>>>,
     log: Arc<Mutex<Vec<u8>>>,
     readers: Vec<JoinHandle<()>>,
@@ -48,8 +79,14 @@ impl Program {
         Self::spawn(Command::new(binary()).args(arguments).current_dir(folder))
     }
 
-    /// Starts what `command` says, without a standard input.
+    /// Starts what `command` says, without a standard input, with places of its own.
     pub fn spawn(command: &mut Command) -> Self {
+        Self::spawn_with(command, Places::new())
+    }
+
+    /// Starts what `command` says, without a standard input.
+    pub fn spawn_with(command: &mut Command, places: Arc<Places>) -> Self {
+        places.tell(command);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -61,7 +98,12 @@ impl Program {
             collect(child.stdout.take().expect("standard output"), Arc::clone(&said)),
             collect(child.stderr.take().expect("standard error"), Arc::clone(&log)),
         ];
-        Self { child, said, log, readers }
+        Self { child, places, said, log, readers }
+    }
+
+    /// Returns where it keeps its control socket and what survives a restart.
+    pub fn places(&self) -> &Arc<Places> {
+        &self.places
     }
 
     /// Returns the start screen as soon as its last line has come, at most after `PATIENCE`.

@@ -2,11 +2,11 @@
 //!
 //! Everything happens on the loopback interface and on tmpfs. It never fails on a figure, only when something does not work.
 
-mod client;
-mod cpu;
-mod machine;
-mod results;
-mod scratch;
+pub(crate) mod client;
+pub(crate) mod cpu;
+pub(crate) mod machine;
+pub(crate) mod results;
+pub(crate) mod scratch;
 mod servers;
 
 use std::fs::{self, File};
@@ -22,6 +22,7 @@ use crate::workspace::Workspace;
 use client::Client;
 use results::{Sample, Table};
 use scratch::Scratch;
+pub(crate) use servers::free_address;
 use servers::{Kind, Server};
 
 const BUILD_LIMIT: Duration = Duration::from_mins(30);
@@ -103,7 +104,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let rows = table.render();
     println!("\n{rows}");
     if let Some(tidegate) = tidegate.filter(|_| options.only.is_empty()) {
-        let facts = machine::Facts::gather(workspace, &tidegate)?;
+        let vsftpd = machine::package_version("vsftpd");
+        let facts = machine::Facts::gather(workspace, &tidegate, vec![("vsftpd", vsftpd)])?;
         let path = write(workspace, &facts, &results::page(&facts, &options.command(), &rows))?;
         println!("written to {path}");
     }
@@ -111,7 +113,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 }
 
 /// Builds what a user would run and returns where it is.
-fn build(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     println!("building tidegate (release) ...");
     let arguments = ["build", "--quiet", "--locked", "--release", "--package", "tidegate"];
     let built = process::run(&mut workspace.cargo(&arguments), BUILD_LIMIT, Echo::Live)?;

@@ -50,7 +50,7 @@ struct Tool {
 }
 
 /// Order matters: npm and pip come after what they need themselves.
-const TOOLS: [Tool; 20] = [
+const TOOLS: [Tool; 22] = [
     tool("rustfmt", "cargo fmt --version", "rustfmt", Source::Rustup("rustfmt"), "the format step"),
     tool("clippy", "cargo clippy --version", "clippy", Source::Rustup("clippy"), "the clippy step"),
     tool("curl", "curl --version", " ftp", Source::Apt("curl"), "interop: curl"),
@@ -101,6 +101,21 @@ const TOOLS: [Tool; 20] = [
         "ftputil",
         Source::Pip,
         "interop: a Python LIST parser",
+    ),
+    // Unpacked, not installed: their packages would start a service.
+    tool(
+        "haproxy",
+        "cat peers/haproxy/VERSION && test -x peers/haproxy/usr/sbin/haproxy",
+        ".",
+        Source::Unpacked(&["haproxy"]),
+        "interop: a balancer in front",
+    ),
+    tool(
+        "prometheus",
+        "cat peers/prometheus/VERSION && test -x peers/prometheus/usr/bin/promtool",
+        ".",
+        Source::Unpacked(&["prometheus"]),
+        "interop: promtool checks metrics and alert rules",
     ),
     Tool {
         name: "vsftpd",

@@ -4,15 +4,18 @@
 mod bench;
 mod checks;
 mod conformance;
+mod flood;
 mod fuzz;
 mod install;
 mod mutants;
 mod planted;
 mod process;
 mod report;
+mod sweep;
 mod test;
 mod workspace;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -40,6 +43,16 @@ enum Command {
     Install,
     /// Measures RETR and STOR beside vsftpd in the same run and writes bench/results
     Bench(bench::Options),
+    /// Floods tidegate, full, with connections it must refuse, beside a bare loop and other servers; writes bench/results
+    Flood(flood::Options),
+    /// Refuses whoever connects: the least that a refusal can cost, for `flood`
+    #[command(hide = true)]
+    FloodFloor {
+        /// Where to listen
+        address: SocketAddr,
+    },
+    /// Sweeps the gate: 4,096 histories of the engine, 100 timings of a drain
+    Sweep(sweep::Options),
     /// Drives the fuzz targets with libFuzzer; a finding goes into fuzz/corpus
     Fuzz(fuzz::Options),
     /// Changes `protocol` one place at a time, expects its tests to fail, and writes fuzz/MUTANTS.md
@@ -76,6 +89,9 @@ fn run(command: &Command) -> Result<bool> {
             Ok(true)
         }
         Command::Bench(options) => bench::run(&workspace, options).map(|()| true),
+        Command::Flood(options) => flood::run(&workspace, options),
+        Command::FloodFloor { address } => flood::serve_floor(*address).map(|()| true),
+        Command::Sweep(options) => sweep::run(&workspace, options),
         Command::Fuzz(options) => fuzz::run(&workspace, options),
         Command::Mutants(options) => mutants::run(&workspace, options),
         Command::Conformance => conformance::run(&workspace).map(|()| true),

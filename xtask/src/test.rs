@@ -15,7 +15,7 @@ use crate::report::{self, Counts};
 use crate::workspace::Workspace;
 
 /// What is built for the tests; see the root Cargo.toml.
-const PROFILE: &str = "test-bin";
+pub(crate) const PROFILE: &str = "test-bin";
 /// A finding is printed, proptest's with its seed; files for it would be left behind in the source tree.
 pub(crate) const LEAVE_NOTHING: [(&str, &str); 2] =
     [("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1"), ("INSTA_UPDATE", "no")];
@@ -202,7 +202,7 @@ fn tests(workspace: &Workspace) -> Result<Counts> {
 }
 
 /// Builds the program as the tests use it; `None` when it does not build.
-fn build(workspace: &Workspace) -> Result<Option<PathBuf>> {
+pub(crate) fn build(workspace: &Workspace) -> Result<Option<PathBuf>> {
     let arguments = ["build", "--quiet", "--locked", "--workspace", "--bins", "--profile", PROFILE];
     let built = process::run(&mut workspace.cargo(&arguments), BUILD_LIMIT, Echo::Live)?;
     if !built.success {
@@ -232,7 +232,11 @@ fn readme(workspace: &Workspace) -> Result<Counts> {
 }
 
 /// Tells the tests where the program and the workspace's own tools are.
-fn with_tools<'a>(command: &'a mut Command, workspace: &Workspace, program: &Path) -> &'a mut Command {
+pub(crate) fn with_tools<'a>(
+    command: &'a mut Command,
+    workspace: &Workspace,
+    program: &Path,
+) -> &'a mut Command {
     let tools = workspace.tools();
     command
         .env("TIDEGATE_BIN", program)

@@ -20,7 +20,7 @@ const REPLY_BYTES_MAX: u64 = 16 * 1024;
 const CALL_BYTES: usize = 4 * 1024 * 1024;
 
 /// A session of anonymous, TYPE I.
-pub(super) struct Client {
+pub(crate) struct Client {
     control: BufReader<TcpStream>,
     peer: SocketAddr,
     nowhere: Vec<u8>,
@@ -28,7 +28,7 @@ pub(super) struct Client {
 
 impl Client {
     /// Connects and logs in. Errors: no connection, or a reply that is not what an anonymous login gets.
-    pub(super) fn login(peer: SocketAddr) -> Result<Self> {
+    pub(crate) fn login(peer: SocketAddr) -> Result<Self> {
         let stream = connect(peer)?;
         stream.set_nodelay(true).context("cannot set TCP_NODELAY")?;
         let mut client = Self { control: BufReader::new(stream), peer, nowhere: vec![0; CALL_BYTES] };
@@ -59,6 +59,13 @@ impl Client {
         send(&data, source, bytes, started + TRANSFER)?;
         data.shutdown(Shutdown::Write).context("cannot end the data connection")?;
         self.expect("the end of STOR", 226)?;
+        Ok(started.elapsed())
+    }
+
+    /// Says NOOP and returns how long the reply took.
+    pub(crate) fn noop(&mut self) -> Result<Duration> {
+        let started = Instant::now();
+        self.ask("NOOP", 200)?;
         Ok(started.elapsed())
     }
 

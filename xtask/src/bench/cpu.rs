@@ -12,13 +12,13 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// Makes orphans children of this process: vsftpd's session parent sometimes ends before it has waited for the child that did
 /// the transfer, and the time of that child would be lost.
-pub(super) fn adopt_orphans() -> Result<()> {
+pub(crate) fn adopt_orphans() -> Result<()> {
     set_child_subreaper(Some(getpid())).context("cannot become the reaper of orphans")
 }
 
 /// Adds up the CPU time of `root`, its descendants and the orphans they leave. While one meter waits for the end of a session, no
 /// other server may have one: an orphan does not tell whose it was.
-pub(super) struct Meter {
+pub(crate) struct Meter {
     root: u32,
     /// How many processes there are while no session is open.
     at_rest: usize,
@@ -40,19 +40,19 @@ struct Process {
 
 impl Meter {
     /// Begins with a server of one process.
-    pub(super) fn of(root: u32) -> Self {
+    pub(crate) fn of(root: u32) -> Self {
         Self { root, at_rest: 1, orphans: 0 }
     }
 
     /// Takes the processes there are now for all there are while no session is open.
-    pub(super) fn rest(&mut self) -> Result<()> {
+    pub(crate) fn rest(&mut self) -> Result<()> {
         self.at_rest = family(self.root)?.len();
         Ok(())
     }
 
     /// Waits until no session is open, then returns the CPU time used since the server began. The kernel tells it in ticks
     /// of 10 ms: measure seconds. Errors: the server is gone, or its sessions do not end.
-    pub(super) fn read(&mut self) -> Result<Duration> {
+    pub(crate) fn read(&mut self) -> Result<Duration> {
         let deadline = Instant::now() + SETTLE;
         loop {
             let mut processes = family(self.root)?;
@@ -74,6 +74,11 @@ impl Meter {
         }
     }
 
+    /// Returns the memory of the server's processes in KiB, each page they share counted once (PSS, proc(5)).
+    pub(crate) fn pss_kib(&self) -> Result<u64> {
+        Ok(family(self.root)?.iter().filter_map(|process| pss_kib(process.pid)).sum())
+    }
+
     /// Waits for the orphans that have ended and keeps their time. A zombie's time does not change any more.
     fn reap_orphans(&mut self, processes: &[Process]) {
         let own = std::process::id();
@@ -85,6 +90,13 @@ impl Meter {
             }
         }
     }
+}
+
+/// Returns the PSS of one process; `None` when it is gone.
+fn pss_kib(pid: u32) -> Option<u64> {
+    let table = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = table.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn duration(ticks: u64, ticks_per_second: u64) -> Duration {

@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Where and of what the figures are.
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// UTC, `2030-01-31 12:00`.
     date: String,
     /// Short hash, empty before the first commit.
@@ -24,8 +24,12 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Asks the kernel and the tools. What cannot be told is said so in its row.
-    pub(super) fn gather(workspace: &Workspace, tidegate: &Path) -> Result<Self> {
+    /// Asks the kernel and the tools; `neighbours` are the versions of the other servers. What cannot be told is said so in its row.
+    pub(crate) fn gather(
+        workspace: &Workspace,
+        tidegate: &Path,
+        neighbours: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
         let date = first_line(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M"]));
         let mut status = git(workspace);
         // Without the lock git does not write its index while somebody else works in the tree.
@@ -36,19 +40,18 @@ impl Facts {
             let kib: u64 = text.split_whitespace().next()?.parse().ok()?;
             Some(format!("{} MiB", kib / 1024))
         });
-        let vsftpd = first_line(Command::new("dpkg-query").args(["-W", "-f", "${Version}", "vsftpd"]));
-        let rows = vec![
+        let mut rows = vec![
             ("CPU", told(proc_field("/proc/cpuinfo", "model name"))),
             ("cores", told(std::thread::available_parallelism().ok().map(|count| count.to_string()))),
             ("memory", told(memory)),
             ("kernel", told(fs::read_to_string("/proc/sys/kernel/osrelease").ok())),
             ("tidegate", told(first_line(Command::new(tidegate).arg("--version")))),
-            ("vsftpd", told(vsftpd)),
             (
                 "compiler",
                 told(first_line(Command::new("rustc").current_dir(&workspace.root).arg("--version"))),
             ),
         ];
+        rows.extend(neighbours);
         Ok(Self {
             date: date.context("`date` tells no date")?,
             commit: commit.unwrap_or_default(),
@@ -65,17 +68,27 @@ impl Facts {
     }
 
     /// Returns the facts as a Markdown list.
-    pub(super) fn list(&self) -> String {
+    pub(crate) fn list(&self) -> String {
+        let lines: Vec<String> =
+            self.pairs().iter().map(|(name, value)| format!("- {name}: {value}\n")).collect();
+        lines.concat()
+    }
+
+    /// Returns name and value of each fact.
+    pub(crate) fn pairs(&self) -> Vec<(&'static str, String)> {
         let commit = match (self.commit.as_str(), self.has_changes) {
             ("", _) => "none yet".to_owned(),
             (commit, true) => format!("{commit}, with changes that are not committed"),
             (commit, false) => commit.to_owned(),
         };
         let head = [("date", format!("{} UTC", self.date)), ("commit", commit)];
-        let rows = head.iter().chain(&self.rows);
-        let lines: Vec<String> = rows.map(|(name, value)| format!("- {name}: {value}\n")).collect();
-        lines.concat()
+        head.into_iter().chain(self.rows.iter().cloned()).collect()
     }
+}
+
+/// Returns the version of an installed Debian package.
+pub(crate) fn package_version(package: &str) -> String {
+    told(first_line(Command::new("dpkg-query").args(["-W", "-f", "${Version}", package])))
 }
 
 fn told(fact: Option<String>) -> String {

@@ -67,15 +67,15 @@ fn cells(
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
 }
 
 impl Spread {
     /// Returns the spread; `None` of nothing. Of an even number the median is the mean of the two in the middle.
-    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let upper = *values.get(values.len() / 2)?;
@@ -84,8 +84,9 @@ impl Spread {
     }
 }
 
-fn align(rows: &[[String; 6]]) -> String {
-    let mut widths = [0; 6];
+/// Returns a Markdown table whose columns also stand in line on a terminal; the first row is its head.
+pub(crate) fn align<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let mut widths = [0; COLUMNS];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);

@@ -31,7 +31,7 @@ rm -rf -- "$1"
 "#;
 
 /// A folder on tmpfs: `home` is what the servers serve. Dropping it waits until it is removed.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// How long the file is.
     pub(super) bytes: u64,
     guardian: Guardian,
@@ -42,7 +42,7 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Makes the folder, the file of `bytes` and a folder for the uploads of each server.
     /// Errors: tmpfs or memory is too small for the file, a copy for each of `servers` and one under way.
-    pub(super) fn make(bytes: u64, servers: usize) -> Result<Self> {
+    pub(crate) fn make(bytes: u64, servers: usize) -> Result<Self> {
         has_room(bytes.saturating_mul(servers as u64 + 2))?;
         let folder = tempfile::Builder::new()
             .prefix("tidegate-bench-")
@@ -62,12 +62,12 @@ impl Scratch {
     }
 
     /// What the servers serve.
-    pub(super) fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
     /// A folder with nothing in it, for a server that locks itself up.
-    pub(super) fn empty(&self) -> PathBuf {
+    pub(crate) fn empty(&self) -> PathBuf {
         self.folder.path().join("empty")
     }
 
@@ -77,12 +77,12 @@ impl Scratch {
     }
 
     /// A file of the bench's own.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Has the process group `group` killed when the bench ends.
-    pub(super) fn guard(&self, group: u32) -> Result<()> {
+    pub(crate) fn guard(&self, group: u32) -> Result<()> {
         self.guardian.tell(&group.to_string())
     }
 }

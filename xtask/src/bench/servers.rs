@@ -172,7 +172,7 @@ pub(super) fn vsftpd() -> Result<PathBuf> {
 }
 
 /// Returns a loopback address with a port that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .context("no free port on the loopback interface")
