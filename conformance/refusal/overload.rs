@@ -105,6 +105,31 @@ fn descriptors_climb_through_every_level_and_back() {
     assert_calm_again(&house);
 }
 
+/// Those who were refused linger for a moment, each with a descriptor: that is no load, the door gives them up when it needs them.
+#[test]
+fn a_flood_of_refusals_does_not_make_the_house_look_full() {
+    let tables =
+        format!("[limits]\nconnections = 40\nconnections_per_address = 2\n{}", only("descriptors", "40%"));
+    let house = Plan { shell: Some("ulimit -n 300".into()), ..Plan::with(tables) }.start();
+    let held: Vec<Client> = (0..2).map(|_| Client::logged_in(house.address())).collect();
+    // They never close, so that each lingers for its whole second: more than the 40 % there are.
+    let mut silent = std::collections::VecDeque::new();
+    let until = Instant::now() + Duration::from_secs(4);
+    let mut refused = 0_u32;
+    while Instant::now() < until {
+        silent.push_back(Client::connect(house.address()));
+        if silent.len() > 200 {
+            silent.pop_front();
+        }
+        refused += 1;
+        thread::sleep(Duration::from_millis(4));
+    }
+    assert!(refused > 300, "{refused} knocked");
+    assert_eq!(house.refused("overloaded"), 0);
+    assert_eq!(house.level(), "calm");
+    drop(held);
+}
+
 /// Fills memory of this machine (or of the cgroup, where the server sees one) by the test's own pages.
 #[test]
 fn memory_that_is_filled() {

@@ -195,6 +195,11 @@ pub struct LingerHandle {
 }
 
 impl LingerHandle {
+    /// Returns how many sockets linger now: the doorway closes them when their descriptors are needed.
+    pub fn lingering(&self) -> u64 {
+        self.mailbox.lingering()
+    }
+
     /// Ends the sending side of `socket` and closes it when the peer has closed too, after 128 KiB more from it, or after 1 s. What
     /// was written to it before arrives whole. Never blocks. After the doorway ended the socket is closed at once.
     pub fn linger(&self, socket: OwnedFd) {

@@ -218,6 +218,11 @@ impl Gate {
         self.with(Engine::tidy);
     }
 
+    /// Returns the worst level of all signals.
+    pub(crate) fn level(&self) -> Level {
+        self.with(|engine, now| engine.level(now))
+    }
+
     /// Returns how much the machine may bear.
     pub(crate) fn overload(&self) -> Overload {
         self.with(|engine, _| engine.limits().overload)

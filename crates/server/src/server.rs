@@ -151,7 +151,7 @@ impl Server {
             Doorway::open(listeners, |linger| Door::new(house, linger, runtime))
                 .map_err(StartError::Doorway)?
         };
-        let bell = doorway.linger_handle();
+        let (door, bell) = (doorway.linger_handle(), doorway.linger_handle());
         house.gate.wake_by(Box::new(move || bell.wake()));
         let inside = Arc::new(Inside {
             house,
@@ -162,7 +162,7 @@ impl Server {
             observer: Mutex::new(None),
             summary: watch::Sender::new(None),
         });
-        let observer = upkeep::observe(&inside, &runtime).map_err(StartError::Doorway)?;
+        let observer = upkeep::observe(&inside, door, &runtime).map_err(StartError::Doorway)?;
         *inside.observer.lock().unwrap_or_else(PoisonError::into_inner) = Some(observer);
         runtime.spawn(upkeep::tend(Arc::clone(&inside)));
         runtime.spawn(drain::supervise(Arc::clone(&inside)));

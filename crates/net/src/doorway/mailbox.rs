@@ -65,6 +65,11 @@ impl Mailbox {
         }
     }
 
+    /// Returns how many sockets linger now.
+    pub(super) fn lingering(&self) -> u64 {
+        self.counters.lingering.load(Ordering::Relaxed)
+    }
+
     pub(super) fn stop(&self) {
         self.lock().stop = true;
         self.ring();

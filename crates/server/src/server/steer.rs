@@ -9,7 +9,7 @@ use tidegate_types::{Cause, Refusal};
 use tokio::sync::watch;
 use tracing::info;
 
-use super::{ServerHandle, command_rate};
+use super::{ServerHandle, command_rate, upkeep};
 use crate::house::Changeable;
 use crate::registry::Order;
 use crate::view::{Ban, BanPage, BanRecord, Reconfiguration};
@@ -84,6 +84,8 @@ impl ServerHandle {
             observer.relimit(new.limits.overload);
         }
         house.gate.relimit(new.limits);
+        // A signal that was switched off is not read any more, so nobody else would tell that its pressure is gone.
+        upkeep::press(&self.inside.weather, house.gate.level());
         // What sessions do now was not told while nobody looked at it.
         if house.gate.looks_at_idleness() {
             self.inside.weather.send_modify(|weather| weather.roll_call = weather.roll_call.wrapping_add(1));

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_admission::{Level, Reclaim, Signal};
-use tidegate_net::Machine;
+use tidegate_net::{LingerHandle, Machine};
 use tidegate_types::SignalKind;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::Inside;
 use crate::observer::{self, ObserverHandle, Sources};
 use crate::registry::Order;
+use crate::weather::Weather;
 
 /// How often the refusals are told that no log line stands for yet.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -26,7 +28,11 @@ const TIDY_EVERY_LOOKS: u32 = 12;
 /// Starts the thread that reads the machine and tells the gate and the sessions.
 ///
 /// Errors: the kernel's, when it gives no thread.
-pub(super) fn observe(inside: &Arc<Inside>, runtime: &Handle) -> io::Result<ObserverHandle> {
+pub(super) fn observe(
+    inside: &Arc<Inside>,
+    door: LingerHandle,
+    runtime: &Handle,
+) -> io::Result<ObserverHandle> {
     let house = Arc::clone(&inside.house);
     let weather = inside.weather.clone();
     let sources = Sources {
@@ -38,12 +44,28 @@ pub(super) fn observe(inside: &Arc<Inside>, runtime: &Handle) -> io::Result<Obse
     let overload = house.gate.overload();
     let mut told = (Level::Calm, None);
     observer::start(sources, overload, move |signal: Signal| {
-        let now = house.gate.observe(signal);
+        let now = house.gate.observe(without_lingering(signal, door.lingering()));
         tell(told, now);
         told = now;
-        let percent = percent(now.0);
-        weather.send_if_modified(|weather| std::mem::replace(&mut weather.percent, percent) != percent);
+        press(&weather, now.0);
     })
+}
+
+/// Returns the reading without what the door holds of those it has refused and gives up when it is needed: a flood of refusals
+/// must not make the house look full.
+fn without_lingering(signal: Signal, lingering: u64) -> Signal {
+    match signal {
+        Signal::Descriptors { free, limit } => {
+            Signal::Descriptors { free: free.saturating_add(lingering).min(limit), limit }
+        }
+        other => other,
+    }
+}
+
+/// Tells every session how pressed the house is, when that changed.
+pub(super) fn press(weather: &watch::Sender<Weather>, level: Level) {
+    let percent = percent(level);
+    weather.send_if_modified(|weather| std::mem::replace(&mut weather.percent, percent) != percent);
 }
 
 /// Logs a change of the level.

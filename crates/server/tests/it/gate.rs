@@ -25,7 +25,16 @@ async fn from(address: &str, to: SocketAddr) -> Client {
     Client::over(soon("a connection", socket.connect(to)).await.unwrap())
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+/// Nothing is watched.
+pub(crate) const NO_OVERLOAD: tidegate_admission::Overload = tidegate_admission::Overload {
+    memory_percent: None,
+    descriptors_percent: None,
+    scheduling_delay: None,
+    cpu_pressure_percent: None,
+    storage_latency: None,
+};
+
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     soon(what, async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;

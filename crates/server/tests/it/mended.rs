@@ -87,3 +87,19 @@ async fn a_running_transfer_is_not_reclaimed_because_idleness_was_not_looked_at_
     client.hear("226").await;
     client.expect("NOOP", "200").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pressure_that_is_switched_off_shortens_nothing_any_more() {
+    let mut limits = Limits::new(100);
+    limits.overload = tidegate_admission::Overload { memory_percent: Some(1), ..super::gate::NO_OVERLOAD };
+    let long = Duration::from_secs(12);
+    let timeouts = tidegate_server::Timeouts { login: LONG, idle: long, data_open: LONG, data_stall: LONG };
+    let house = Setup { limits: limits.clone(), timeouts, ..Setup::default() }.start();
+    let mut client = house.enter().await;
+    super::gate::until("pressure", || house.handle.snapshot().gate.level == Level::Full).await;
+    limits.overload = super::gate::NO_OVERLOAD;
+    house.handle.reconfigure(super::operator::reconfiguration(limits));
+    // A quarter of the idle time is over; all of it is not.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    client.expect("NOOP", "200").await;
+}
