@@ -18,6 +18,8 @@ pub(crate) struct Ticket {
     pub(crate) address: IpAddr,
     pub(crate) listener: u16,
     pub(crate) until: Moment,
+    /// When a rate that alone keeps it out lets it in: time does, nobody has to leave.
+    pub(crate) ripe: Option<Moment>,
     pub(crate) answer: Option<Decision>,
 }
 
@@ -28,6 +30,8 @@ pub(crate) struct Waiting {
     tickets: VecDeque<Ticket>,
     /// How many of them have an answer.
     answered: u32,
+    /// How many of the others ripen.
+    ripening: u32,
     last: u64,
 }
 
@@ -43,7 +47,7 @@ impl Waiting {
     pub(crate) fn push(&mut self, address: IpAddr, listener: u16, until: Moment) -> TicketId {
         self.last += 1;
         let id = TicketId(self.last);
-        self.tickets.push_back(Ticket { id, address, listener, until, answer: None });
+        self.tickets.push_back(Ticket { id, address, listener, until, ripe: None, answer: None });
         id
     }
 
@@ -67,9 +71,23 @@ impl Waiting {
     pub(crate) fn answer(&mut self, place: usize, decision: Decision) {
         if let Some(ticket) = self.tickets.get_mut(place) {
             debug_assert!(ticket.answer.is_none(), "a ticket is answered once");
+            self.ripening = self.ripening.saturating_sub(u32::from(ticket.ripe.take().is_some()));
             ticket.answer = Some(decision);
             self.answered = self.answered.saturating_add(1);
         }
+    }
+
+    /// Notes when a rate will let in who has no answer yet; `None`: something else keeps it out.
+    pub(crate) fn ripens(&mut self, place: usize, at: Option<Moment>) {
+        if let Some(ticket) = self.tickets.get_mut(place) {
+            let before = core::mem::replace(&mut ticket.ripe, at);
+            self.ripening = self.ripening + u32::from(at.is_some()) - u32::from(before.is_some());
+        }
+    }
+
+    /// Returns whether time alone will let somebody in.
+    pub(crate) const fn has_ripening(&self) -> bool {
+        self.ripening > 0
     }
 
     /// Returns whether somebody has an answer that was not taken out.
@@ -102,11 +120,23 @@ impl Waiting {
     fn take(&mut self, place: usize) -> Option<Ticket> {
         let ticket = self.tickets.remove(place)?;
         self.answered = self.answered.saturating_sub(u32::from(ticket.answer.is_some()));
+        self.ripening = self.ripening.saturating_sub(u32::from(ticket.ripe.is_some()));
         Some(ticket)
     }
 
-    /// Returns when the next wait ends; `now` when an answer waits.
+    /// Returns when the next wait ends or may end; `now` when an answer waits.
     pub(crate) fn next_deadline(&self, now: Moment) -> Option<Moment> {
-        self.tickets.iter().map(|ticket| ticket.answer.map_or(ticket.until, |_| now)).min()
+        let end = |ticket: &Ticket| ticket.ripe.map_or(ticket.until, |ripe| ripe.min(ticket.until));
+        self.tickets.iter().map(|ticket| ticket.answer.map_or_else(|| end(ticket), |_| now)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_takes_what_the_table_says() {
+        assert!(size_of::<Ticket>() <= 96, "{} bytes", size_of::<Ticket>());
     }
 }

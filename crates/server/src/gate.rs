@@ -242,7 +242,7 @@ impl Gate {
     fn freeing<T>(&self, change: impl FnOnce(&mut Engine, Moment) -> T) -> T {
         let (done, waits) = self.with(|engine, now| {
             let done = change(engine, now);
-            (done, engine.has_answers())
+            (done, engine.has_news())
         });
         if waits {
             let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -231,7 +231,7 @@ impl Engine {
         self.level(now) == Level::Full && !has_place
     }
 
-    fn bucket_of(&self, rule: Rule, asked: &Asked<'_>) -> (Option<Rate>, crate::rate::Bucket) {
+    pub(super) fn bucket_of(&self, rule: Rule, asked: &Asked<'_>) -> (Option<Rate>, crate::rate::Bucket) {
         if rule == Rule::RateOfAddress {
             let rate = self.limits.rate_of(asked.address);
             return (rate, rate.map(|_| self.rates.get(asked.key)).unwrap_or_default());

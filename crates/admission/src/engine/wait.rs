@@ -1,4 +1,5 @@
 use core::net::IpAddr;
+use core::time::Duration;
 
 use tidegate_types::Moment;
 
@@ -33,6 +34,12 @@ impl Engine {
     /// Returns whether [`Self::poll_grant`] has something to tell at once: somebody who waited got an answer. Constant time.
     pub const fn has_answers(&self) -> bool {
         self.waiting.has_answers()
+    }
+
+    /// Returns whether [`Self::poll_grant`] or [`Self::next_deadline`] has to be asked now: somebody got an answer, or will by time
+    /// alone, perhaps sooner than was told before. Constant time.
+    pub const fn has_news(&self) -> bool {
+        self.waiting.has_answers() || self.waiting.has_ripening()
     }
 
     /// Returns until when a newcomer that `rule` refuses may wait; `None`: it may not.
@@ -70,6 +77,7 @@ impl Engine {
         while let Some((place, ticket)) = self.waiting.next_open(from) {
             from = place + 1;
             if waits_on(self, &ticket) {
+                self.waiting.ripens(place, None);
                 continue;
             }
             let question = Question::connection(ticket.address, ticket.listener);
@@ -84,9 +92,21 @@ impl Engine {
                     let decision = self.final_no(check, &asked, now);
                     self.waiting.answer(place, decision);
                 }
-                Some(_) => {}
+                Some(check) => {
+                    let ripe = self.rate_wait(check.rule, &asked, now).map(|wait| now + wait);
+                    self.waiting.ripens(place, ripe);
+                }
             }
         }
+    }
+
+    /// Returns how long the rate of `rule` keeps a newcomer out; `None`: it is no rate.
+    fn rate_wait(&self, rule: Rule, asked: &Asked<'_>, now: Moment) -> Option<Duration> {
+        if !matches!(rule, Rule::RateOfAddress | Rule::RateOfListener) {
+            return None;
+        }
+        let (rate, bucket) = self.bucket_of(rule, asked);
+        rate.and_then(|rate| bucket.wait(rate, now))
     }
 
     fn first_refusal(&self, question: &Question, asked: &Asked<'_>, now: Moment) -> Option<Check> {

@@ -4,14 +4,15 @@
 //! that is polled here beside the control connection.
 
 mod act;
+mod ending;
 mod output;
+mod outside;
 mod places;
 mod ports;
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tidegate_protocol::session::{
     Action, Actions, CloseReason, Event, LoginAnswer, RequestId, ServerSession,
 };
 use tidegate_storage::Storage;
-use tidegate_types::{Cause, Moment, Shown};
+use tidegate_types::Moment;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -32,12 +33,12 @@ use tracing::{debug, info, warn};
 use crate::gate::PermitGuard;
 use crate::house::House;
 use crate::jobs::Watch;
-use crate::registry::{DoingNow, Entered, Order};
+use crate::registry::Entered;
 use crate::storing::{Opened, Stored};
 use crate::tally::{LiveSession, add};
 use crate::transfer::Step;
 use crate::view::Latency;
-use crate::weather::{Stage, Weather};
+use crate::weather::Weather;
 use act::{Moving, NOTES_MAX};
 use output::{OUTPUT_BYTES_MAX, Output};
 use ports::{Awaiting, Leased};
@@ -46,10 +47,6 @@ use ports::{Awaiting, Leased};
 const READ_BYTES: usize = 4 * 1024;
 /// Lines handled before others get their turn: a client that sends without end must not hold a thread of the runtime.
 const LINES_A_TURN: usize = 64;
-/// How long the last words of a session may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// How long a transfer may take to be given up when its session ends.
-const TRANSFER_END: Duration = Duration::from_secs(2);
 
 /// Somebody who was let in.
 pub(crate) struct Visitor {
@@ -308,46 +305,6 @@ impl ControlLoop {
         }
     }
 
-    /// Tells those who look in what the session does, and the gate how idle it is, as far as that changed.
-    fn show(&mut self, now: Moment) {
-        let work = match (&self.transfer, &self.pending) {
-            (Some(_), _) => Work::Moving,
-            (None, Some(Pending { watch: Some(_), .. })) => Work::Working("job"),
-            (None, Some(Pending { kind: PendingKind::Login, .. })) => Work::Working("login"),
-            (None, Some(Pending { kind: PendingKind::Storage, .. })) => Work::Working("storage"),
-            (None, Some(Pending { kind: PendingKind::Passive, .. })) => Work::Working("passive"),
-            (None, None) if self.session.profile().is_some() => Work::Idle,
-            (None, None) => Work::LoggingIn,
-        };
-        let changed = work != self.work;
-        self.work = work;
-        if changed {
-            match work {
-                Work::LoggingIn => self.visitor.entered.card.does(DoingNow::LoggingIn),
-                Work::Idle => self.visitor.entered.card.does(DoingNow::Idle),
-                Work::Working(what) => self.visitor.entered.card.does(DoingNow::Working(what)),
-                // Shown when it began, with all it moves.
-                Work::Moving => {}
-            }
-        }
-        let is_fresh = std::mem::take(&mut self.is_fresh);
-        if self.house.gate.looks_at_idleness() {
-            let is_unknown = std::mem::take(&mut self.is_unknown);
-            let permits = self.visitor.entered.card.permits();
-            match work {
-                Work::Working(_) | Work::Moving if changed || is_unknown => self.house.gate.busy(permits),
-                Work::LoggingIn | Work::Idle if changed || is_fresh || is_unknown => {
-                    self.is_noted_dead = false;
-                    self.house.gate.touched(permits);
-                }
-                _ => {}
-            }
-        }
-        if is_fresh || changed {
-            self.visitor.entered.card.spoke(now);
-        }
-    }
-
     fn tell_if_gone(&mut self, has_more: bool) {
         if !has_more && self.closing.is_none() && self.is_gone_for_good() {
             self.told_gone = true;
@@ -590,99 +547,6 @@ impl ControlLoop {
     fn look_for_the_client(&mut self) {
         if self.gone.is_none() && tidegate_net::has_ended(&self.visitor.stream) {
             self.gone = Some(Gone::Ended);
-        }
-    }
-
-    fn on_weather(&mut self, weather: &Weather) {
-        self.tell(Event::Pressed(weather.percent));
-        // The gate may have begun to look: it is told where this session stands.
-        self.is_unknown = true;
-        match &weather.stage {
-            Stage::Open => self.tell(Event::Stay),
-            Stage::Draining(closing) => self.tell(Event::LeaveSoon(closing.farewell())),
-            Stage::Expired(closing) => self.tell(Event::LeaveNow(closing.farewell())),
-        }
-    }
-
-    fn on_order(&mut self) {
-        match self.visitor.entered.card.take_order() {
-            Some(Order::LeaveSoon(farewell)) => self.tell(Event::LeaveSoon(farewell)),
-            Some(Order::LeaveNow(farewell)) => self.tell(Event::LeaveNow(farewell)),
-            Some(Order::LookAtPeer) => {
-                let is_dead = tidegate_net::is_peer_unreachable(&*self.visitor.stream);
-                if is_dead {
-                    self.house.gate.note_dead(self.visitor.entered.card.permits());
-                }
-                // Who answers again is dead no more.
-                self.is_unknown |= self.is_noted_dead && !is_dead;
-                self.is_noted_dead = is_dead;
-            }
-            None => {}
-        }
-    }
-
-    /// Says the last words, gives every place back, and lets the socket linger so that they arrive (DESIGN §2.6).
-    async fn close(mut self: Box<Self>, reason: CloseReason) {
-        if let Some(moving) = &mut self.transfer {
-            moving.transfer.abort();
-            let ended = tokio::time::timeout(TRANSFER_END, async {
-                loop {
-                    if let Step::Ended(end) = moving.transfer.step().await {
-                        return end;
-                    }
-                }
-            });
-            if let Ok(end) = ended.await {
-                self.end_transfer(end);
-            }
-        }
-        if self.output.is_full() || self.reader.room() == 0 {
-            self.live.note_much();
-        }
-        if let CloseReason::Refused(cause) = reason {
-            let _ = self.house.tally.refused(cause);
-            if cause == Cause::CommandFlood
-                && let Some(ban) = self.house.gate.flooded(self.visitor.peer.ip())
-            {
-                self.house.note_ban(Some(&ban));
-            }
-        }
-        self.visitor.entered.card.does(DoingNow::Leaving);
-        info!(
-            session = self.visitor.id,
-            peer = %self.visitor.peer,
-            account = %Shown(self.account.as_bytes()),
-            reason = reason.as_str(),
-            secs = self.house.clock.now().since(self.since).as_secs(),
-            "session closed"
-        );
-        let _ = tokio::time::timeout(LAST_WORDS, self.say_the_rest()).await;
-        let broken = self.gone == Some(Gone::Broken);
-        let Self { visitor: Visitor { stream, entered, linger, .. }, .. } = *self;
-        // The next one may come in while this socket lingers.
-        drop(entered);
-        if broken {
-            return;
-        }
-        // Where a commit looks at it this very moment, another descriptor of it lingers: the last line must arrive.
-        let socket = match Arc::try_unwrap(stream) {
-            Ok(stream) => stream.into_std().map(OwnedFd::from),
-            Err(shared) => shared.as_fd().try_clone_to_owned(),
-        };
-        if let Ok(socket) = socket {
-            linger.linger(socket);
-        }
-    }
-
-    async fn say_the_rest(&mut self) {
-        while !self.output.is_empty() && self.gone != Some(Gone::Broken) {
-            let written = match self.visitor.stream.writable().await {
-                Ok(()) => self.output.flush(&self.visitor.stream, self.house.clock.now()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = written {
-                self.broken(&error);
-            }
         }
     }
 }

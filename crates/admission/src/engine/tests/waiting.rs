@@ -125,3 +125,58 @@ fn who_waits_in_vain_is_told_at_once() {
     assert!(engine.has_answers());
     assert_eq!(engine.poll_grant(at(2)), Some(Grant { ticket: second, decision: Decision::Deny }));
 }
+
+#[test]
+fn whom_only_a_rate_keeps_out_is_let_in_when_its_time_comes() {
+    let waiting_room = WaitingRoom { hold: Duration::from_secs(30), places: 16 };
+    let connection_rate_per_address = Rate::new(1, Duration::from_secs(10));
+    let limits = Limits { connection_rate_per_address, waiting_room, ..Limits::new(2) };
+    let mut engine = Engine::new(limits, 1);
+    let inside = ["192.0.2.1", "192.0.2.2"].map(|host| admit(&mut engine, &from(host), at(0)));
+    // Two behind one router, and one token: nobody has spent it while both wait for a place.
+    let [_, second] = [(); 2].map(|()| match engine.ask(&from("192.0.2.9"), at(1)) {
+        Decision::Wait(ticket, _) => ticket,
+        other => panic!("does not wait: {other:?}"),
+    });
+    assert!(!engine.has_news());
+    for permit in inside {
+        engine.release(permit, at(2));
+    }
+    let Some(Grant { decision: Decision::Admit(first), .. }) = engine.poll_grant(at(2)) else {
+        panic!("nobody got the place");
+    };
+    assert_eq!(engine.poll_grant(at(2)), None, "its token is spent");
+    assert!(engine.has_news() && !engine.has_answers(), "the door has to look at the time anew");
+    assert_eq!(engine.next_deadline(at(2)), Some(at(12)));
+    assert_eq!(engine.poll_grant(at(11)), None);
+    let Some(Grant { ticket, decision: Decision::Admit(permit) }) = engine.poll_grant(at(12)) else {
+        panic!("it waits before a free place");
+    };
+    assert_eq!(ticket, second);
+    assert!(!engine.has_news());
+    engine.release(first, at(13));
+    engine.release(permit, at(13));
+    assert_eq!(engine.snapshot(at(13)).connections, 0);
+}
+
+#[test]
+fn a_moment_that_has_come_is_not_asked_about_again_and_again() {
+    let waiting_room = WaitingRoom { hold: Duration::from_secs(30), places: 16 };
+    let connection_rate_per_address = Rate::new(1, Duration::from_secs(10));
+    let limits = Limits { connection_rate_per_address, waiting_room, ..Limits::new(2) };
+    let mut engine = Engine::new(limits, 1);
+    let inside = ["192.0.2.1", "192.0.2.2"].map(|host| admit(&mut engine, &from(host), at(0)));
+    for _ in 0..2 {
+        assert!(matches!(engine.ask(&from("192.0.2.9"), at(1)), Decision::Wait(..)));
+    }
+    for permit in inside {
+        engine.release(permit, at(2));
+    }
+    assert!(engine.poll_grant(at(2)).is_some());
+    // The place it would have had at 12 s is taken by another address before.
+    admit(&mut engine, &from("192.0.2.3"), at(5));
+    assert_eq!(engine.next_deadline(at(5)), Some(at(12)));
+    assert_eq!(engine.poll_grant(at(12)), None);
+    assert_eq!(engine.next_deadline(at(12)), Some(at(31)), "and then at the end of its wait only");
+    assert!(!engine.has_news());
+}
