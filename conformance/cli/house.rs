@@ -103,13 +103,18 @@ impl House {
 
     /// Waits until `wanted` is true of the status.
     pub(crate) fn until(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.until_shown(&["status"], wanted)
+    }
+
+    /// Asks with `--json` until the answer is as wanted; returns it.
+    pub(crate) fn until_shown(&self, arguments: &[&str], wanted: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
-            let status = self.json(&["status"]);
-            if wanted(&status) {
-                return status;
+            let shown = self.json(arguments);
+            if wanted(&shown) {
+                return shown;
             }
-            assert!(Instant::now() < end, "it never came: {status:#}");
+            assert!(Instant::now() < end, "it never came: {shown:#}");
             std::thread::sleep(LOOK_EVERY);
         }
     }
